@@ -1,0 +1,7 @@
+export interface BenchRow {
+  name: string;
+  value: number;
+  unit: string;
+  ratio?: { beside: string; value: number };
+  goal?: string;
+}
