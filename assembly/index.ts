@@ -1,3 +1,73 @@
-export function ping(): i32 {
-  return 1;
+// What the core offers to its door, src/core/core.ts. Addresses and lengths are i32, 64-bit numbers f64, so that no call makes a
+// BigInt. Nothing here knows the time, does I/O, or keeps anything between two calls but the end of the allocated memory.
+
+import { buildPowers } from "./checksum/combine";
+import { buildTables } from "./checksum/tables";
+import { BATCH_ENTRIES, BATCH_ENTRIES_MAX } from "./commit-log/batch";
+import {
+  BORN_HOST,
+  PROPERTIES_BYTES_MAX,
+  RECORD_BYTES_MIN,
+  STORE_HOST_AFTER_BORN_HOST,
+  TOPIC_V1_BYTES_MAX,
+  TOPIC_V2_BYTES_MAX,
+} from "./commit-log/layout";
+import { CRC_PROPERTY_BYTES } from "./commit-log/properties";
+import { check } from "./commit-log/record";
+import { ENTRIES, ENTRIES_MAX } from "./commit-log/scan";
+import { FILTER_HASHES, FILTER_HASHES_MAX, FILTER_INDICES, FILTER_UNITS_MAX, UNIT_BYTES } from "./consume-queue/unit";
+import {
+  BATCH_BORN_HOST,
+  BATCH_STORE_HOST,
+  BATCH_TOPIC,
+  PROPERTIES_STAGE,
+  PROPERTIES_STAGE_BYTES,
+  RESULT,
+  WINDOW,
+  WINDOW_BYTES,
+} from "./memory";
+
+export { multiply, power } from "./checksum/combine";
+export { crc32 } from "./checksum/crc32";
+export { batchItemGrowthMax, encodeBatch } from "./commit-log/batch";
+export { encodeBlank } from "./commit-log/blank";
+export { bodyAt } from "./commit-log/layout";
+export { decodeRecord, encodeRecord } from "./commit-log/record";
+export { findRecord, scanRecords } from "./commit-log/scan";
+export { decodeUnit, encodeUnit, filterUnits, scanUnits } from "./consume-queue/unit";
+export { loadI32 as recordSize } from "./endian";
+export { hashUtf8 } from "./hash/java-string";
+export { allocate } from "./memory";
+
+buildTables();
+buildPowers();
+
+export function checkRecord(at: usize, available: i32, physicalOffset: f64): i32 {
+  return check(at, available, i64(physicalOffset));
 }
+
+/** Addresses of the static areas, for the door to make views of once. */
+export const result: usize = RESULT;
+export const window: usize = WINDOW;
+export const windowBytes: i32 = WINDOW_BYTES;
+export const propertiesStage: usize = PROPERTIES_STAGE;
+export const propertiesStageBytes: i32 = PROPERTIES_STAGE_BYTES;
+export const batchBornHost: usize = BATCH_BORN_HOST;
+export const batchStoreHost: usize = BATCH_STORE_HOST;
+export const batchTopic: usize = BATCH_TOPIC;
+export const batchEntries: usize = BATCH_ENTRIES;
+export const batchEntriesMax: i32 = BATCH_ENTRIES_MAX;
+export const scanEntries: usize = ENTRIES;
+export const scanEntriesMax: i32 = ENTRIES_MAX;
+export const filterHashes: usize = FILTER_HASHES;
+export const filterIndices: usize = FILTER_INDICES;
+export const recordBytesMin: i32 = RECORD_BYTES_MIN;
+export const bornHostAt: usize = BORN_HOST;
+export const storeHostAfterBornHost: usize = STORE_HOST_AFTER_BORN_HOST;
+export const topicV1BytesMax: i32 = TOPIC_V1_BYTES_MAX;
+export const topicV2BytesMax: i32 = TOPIC_V2_BYTES_MAX;
+export const propertiesBytesMax: i32 = PROPERTIES_BYTES_MAX;
+export const crcPropertyBytes: i32 = CRC_PROPERTY_BYTES;
+export const unitBytes: i32 = UNIT_BYTES;
+export const filterUnitsMax: i32 = FILTER_UNITS_MAX;
+export const filterHashesMax: i32 = FILTER_HASHES_MAX;

@@ -1,1 +1,2 @@
-export {};
+export * from "./core.ts";
+export { decodeHost, encodeHost } from "./host-address.ts";

@@ -1,0 +1,102 @@
+import { hashUtf8 } from "../hash/java-string";
+
+// Properties are entries `name 0x01 value 0x02`; the last 0x02 may be missing (MessageDecoder.messageProperties2String). An entry
+// without a name, without 0x01 or with an empty value does not exist, and the last of several with one name counts
+// (MessageDecoder.string2messageProperties).
+//
+// The property CRC (CommitLog.setMessageCrc32 … MessageDecoder.createCrc32), always the last entry of a record that has it:
+//
+//    0  8  __CRC32#
+//    8  1  0x01
+//    9 10  digits of the CRC over all bytes before this entry, bit 31 cleared, lowest digit first, filled up with '0'
+//   19  1  0x02
+
+const NAME_VALUE: i32 = 1;
+const ENTRY: i32 = 2;
+
+/** "TAGS" and "__CRC32#" as the words that a little-endian load makes of them. */
+const TAGS: u32 = 0x53474154;
+const CRC_NAME: u64 = 0x2332334352435f5f;
+
+export const CRC_PROPERTY_BYTES: i32 = 20;
+
+/** The tags code as its low half: String.hashCode of the TAGS property, 0 without one. */
+export function tagsHash(at: usize, length: i32): i32 {
+  const end = at + usize(length);
+  let hash: i32 = 0;
+  let entry = at;
+  while (entry + 6 <= end) {
+    const next = entryEnd(entry, end);
+    if (load<u32>(entry) === TAGS && load<u8>(entry, 4) === NAME_VALUE && entry + 5 < next) {
+      hash = hashUtf8(entry + 5, i32(next - entry - 5));
+    }
+    entry = next + 1;
+  }
+  return hash;
+}
+
+/** Drops every `__CRC32#` entry and returns the length that is left (MessageUtils.deleteProperty). */
+export function dropCrcProperties(at: usize, length: i32): i32 {
+  let end = at + usize(length);
+  let entry = at;
+  while (entry + 9 <= end) {
+    const next = min(entryEnd(entry, end) + 1, end);
+    if (load<u64>(entry) === CRC_NAME && load<u8>(entry, 8) === NAME_VALUE) {
+      memory.copy(entry, next, end - next);
+      end -= next - entry;
+    } else {
+      entry = next;
+    }
+  }
+  return i32(end - at);
+}
+
+/** Bytes that the property CRC adds to properties of this length: its own, and the 0x02 that the last entry may lack. */
+export function crcPropertyGrowth(at: usize, length: i32): i32 {
+  return CRC_PROPERTY_BYTES + i32(length > 0 && load<u8>(at + usize(length) - 1) !== ENTRY);
+}
+
+export function storeEntryEnd(at: usize): void {
+  store<u8>(at, ENTRY);
+}
+
+export function storeCrcProperty(at: usize, crc: u32): void {
+  store<u64>(at, CRC_NAME);
+  store<u8>(at, NAME_VALUE, 8);
+  for (let digit: usize = 9; digit < 19; digit++) {
+    store<u8>(at + digit, 48 + (crc % 10));
+    crc /= 10;
+  }
+  store<u8>(at, ENTRY, 19);
+}
+
+/** Whether the last entry is a property CRC, by its name and place; its digits may be damaged. */
+export function endsWithCrcProperty(at: usize, length: i32): bool {
+  if (length < CRC_PROPERTY_BYTES) return false;
+  const entry = at + usize(length - CRC_PROPERTY_BYTES);
+  return (
+    load<u64>(entry) === CRC_NAME &&
+    load<u8>(entry, 8) === NAME_VALUE &&
+    (entry === at || load<u8>(entry - 1) === ENTRY)
+  );
+}
+
+/** Whether the property CRC that stands here says `crc`. */
+export function crcPropertySays(at: usize, crc: u32): bool {
+  for (let digit: usize = 9; digit < 19; digit++) {
+    if (load<u8>(at + digit) !== 48 + (crc % 10)) return false;
+    crc /= 10;
+  }
+  return load<u8>(at, 19) === ENTRY;
+}
+
+/** Address of the 0x02 that ends this entry, or `end`. */
+function entryEnd(at: usize, end: usize): usize {
+  const separators = i8x16.splat(ENTRY as i8);
+  while (at < end) {
+    const found = i8x16.bitmask(i8x16.eq(v128.load(at), separators));
+    if (found) return min(at + usize(ctz(found)), end);
+    at += 16;
+  }
+  return end;
+}

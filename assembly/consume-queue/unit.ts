@@ -1,0 +1,101 @@
+import { loadI32, loadI64, storeI32, storeI64 } from "../endian";
+import { RESULT } from "../memory";
+
+// A ConsumeQueue unit (org.apache.rocketmq.store.ConsumeQueue). Big-endian.
+//
+//    0  i64  physical offset of the record
+//    8  i32  size of the record
+//   12  i64  tags code: String.hashCode(TAGS) with its sign extended, 0 without tags; a deliver time in a delay queue
+//
+// The units below a queue's first offset are pre-blank: offset 0, size 7FFFFFFF, tags code 0.
+
+export const UNIT_BYTES: i32 = 20;
+const UNIT_SIZE: usize = 8;
+const UNIT_TAGS: usize = 12;
+const PRE_BLANK_SIZE: i32 = 0x7fffffff;
+
+export function encodeUnit(at: usize, physicalOffset: f64, size: i32, tagsHigh: i32, tagsLow: i32): void {
+  storeI64(at, i64(physicalOffset));
+  storeI32(at + UNIT_SIZE, size);
+  storeI32(at + UNIT_TAGS, tagsHigh);
+  storeI32(at + UNIT_TAGS + 4, tagsLow);
+}
+
+/** RESULT: f64 0 physical offset; i32 2 size, 3 and 4 the tags code's high and low half. */
+export function decodeUnit(at: usize): void {
+  store<f64>(RESULT, f64(loadI64(at)));
+  store<i32>(RESULT, loadI32(at + UNIT_SIZE), 8);
+  store<i32>(RESULT, loadI32(at + UNIT_TAGS), 12);
+  store<i32>(RESULT, loadI32(at + UNIT_TAGS + 4), 16);
+}
+
+/** Number of leading units that ConsumeQueue.recover takes as written: offset not negative, size positive. */
+export function scanUnits(at: usize, count: i32): i32 {
+  for (let index: i32 = 0; index < count; index++) {
+    if (loadI64(at) < 0 || loadI32(at + UNIT_SIZE) <= 0) return index;
+    at += usize(UNIT_BYTES);
+  }
+  return count;
+}
+
+/** Units that one call of a filter looks at, at most. */
+export const FILTER_UNITS_MAX: i32 = 65536;
+export const FILTER_INDICES: usize = memory.data(65536 * 4 + 64, 64);
+
+/** Hashes that a filter knows, at most. */
+export const FILTER_HASHES_MAX: i32 = 16384;
+export const FILTER_HASHES: usize = memory.data(16384 * 4, 64);
+
+/** Up to this many hashes, comparing each unit with all of them is cheaper than searching. */
+const COMPARE_ALL_MAX: i32 = 8;
+
+/**
+ * Writes the indices of the units with one of the `hashes` (ascending, in FILTER_HASHES) as tags code, plus `base`, to
+ * FILTER_INDICES; returns their number. Both loops store every index and keep it by moving on, which costs no branch to
+ * mispredict.
+ */
+export function filterUnits(at: usize, count: i32, hashes: i32, base: i32): i32 {
+  if (hashes === 0) return 0;
+  let out = FILTER_INDICES;
+  if (hashes === 1) {
+    const code = bswap<u64>(u64(i64(load<i32>(FILTER_HASHES))));
+    const blank = bswap<i32>(PRE_BLANK_SIZE);
+    for (let index: i32 = 0; index < count; index++) {
+      store<i32>(out, base + index);
+      out += usize(i32(load<u64>(at, 12) === code) & i32(load<i32>(at, 8) !== blank)) << 2;
+      at += usize(UNIT_BYTES);
+    }
+  } else {
+    const compareAll = hashes <= COMPARE_ALL_MAX;
+    for (let index: i32 = 0; index < count; index++) {
+      const code = loadI64(at + UNIT_TAGS);
+      const low = i32(code);
+      if (i64(low) === code) {
+        const known = compareAll ? isAmong(low, hashes) : isFound(low, hashes);
+        store<i32>(out, base + index);
+        out += usize(i32(known) & i32(loadI32(at + UNIT_SIZE) !== PRE_BLANK_SIZE)) << 2;
+      }
+      at += usize(UNIT_BYTES);
+    }
+  }
+  return i32((out - FILTER_INDICES) >> 2);
+}
+
+function isAmong(hash: i32, hashes: i32): bool {
+  let any: i32 = 0;
+  for (let at = FILTER_HASHES, end = FILTER_HASHES + (usize(hashes) << 2); at < end; at += 4) {
+    any |= i32(load<i32>(at) === hash);
+  }
+  return any !== 0;
+}
+
+function isFound(hash: i32, hashes: i32): bool {
+  let low: i32 = 0;
+  let high = hashes;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (load<i32>(FILTER_HASHES + (usize(middle) << 2)) < hash) low = middle + 1;
+    else high = middle;
+  }
+  return low < hashes && load<i32>(FILTER_HASHES + (usize(low) << 2)) === hash;
+}

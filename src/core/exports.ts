@@ -1,0 +1,84 @@
+/** What build/core.wasm exports; assembly/index.ts says what each means. Addresses are bytes from the start of its memory. */
+export interface CoreExports {
+  readonly memory: WebAssembly.Memory;
+  allocate(byteLength: number): number;
+
+  crc32(at: number, length: number, seed: number): number;
+  hashUtf8(at: number, length: number): number;
+
+  bodyAt(bornHostLength: number, storeHostLength: number): number;
+  batchItemGrowthMax(bornHostLength: number, storeHostLength: number, topicLength: number): number;
+  encodeRecord(
+    at: number,
+    physicalOffset: number,
+    queueId: number,
+    flag: number,
+    queueOffset: number,
+    sysFlag: number,
+    bornTimestamp: number,
+    bornHostLength: number,
+    storeTimestamp: number,
+    storeHostLength: number,
+    reconsumeTimes: number,
+    preparedTransactionOffset: number,
+    bodyLength: number,
+    topicLength: number,
+    propertiesLength: number,
+    propertyCrc: number,
+  ): number;
+  encodeBatch(
+    at: number,
+    items: number,
+    itemsEnd: number,
+    physicalOffset: number,
+    queueId: number,
+    queueOffset: number,
+    sysFlag: number,
+    bornTimestamp: number,
+    bornHostLength: number,
+    storeTimestamp: number,
+    storeHostLength: number,
+    reconsumeTimes: number,
+    topicLength: number,
+    propertyCrc: number,
+  ): number;
+  encodeBlank(at: number, length: number): void;
+  decodeRecord(at: number, available: number): number;
+  checkRecord(at: number, available: number, physicalOffset: number): number;
+  recordSize(at: number): number;
+  scanRecords(region: number, from: number, limit: number, physicalOffset: number): number;
+  findRecord(region: number, from: number, limit: number, physicalOffset: number): number;
+
+  encodeUnit(at: number, physicalOffset: number, size: number, tagsHigh: number, tagsLow: number): void;
+  decodeUnit(at: number): void;
+  scanUnits(at: number, count: number): number;
+  filterUnits(at: number, count: number, hashes: number, base: number): number;
+
+  multiply(a: number, b: number): number;
+  power(bytes: number): number;
+
+  readonly result: WebAssembly.Global;
+  readonly window: WebAssembly.Global;
+  readonly windowBytes: WebAssembly.Global;
+  readonly propertiesStage: WebAssembly.Global;
+  readonly propertiesStageBytes: WebAssembly.Global;
+  readonly batchBornHost: WebAssembly.Global;
+  readonly batchStoreHost: WebAssembly.Global;
+  readonly batchTopic: WebAssembly.Global;
+  readonly batchEntries: WebAssembly.Global;
+  readonly batchEntriesMax: WebAssembly.Global;
+  readonly scanEntries: WebAssembly.Global;
+  readonly scanEntriesMax: WebAssembly.Global;
+  readonly filterHashes: WebAssembly.Global;
+  readonly filterHashesMax: WebAssembly.Global;
+  readonly filterIndices: WebAssembly.Global;
+  readonly filterUnitsMax: WebAssembly.Global;
+  readonly recordBytesMin: WebAssembly.Global;
+  readonly bornHostAt: WebAssembly.Global;
+  readonly storeHostAfterBornHost: WebAssembly.Global;
+  readonly topicV1BytesMax: WebAssembly.Global;
+  readonly topicV2BytesMax: WebAssembly.Global;
+  readonly propertiesBytesMax: WebAssembly.Global;
+  readonly crcPropertyBytes: WebAssembly.Global;
+  readonly unitBytes: WebAssembly.Global;
+}
