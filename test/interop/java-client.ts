@@ -1,0 +1,212 @@
+import { Child } from "./child.ts";
+import { removeDirectory, temporaryDirectory } from "./running-broker.ts";
+import { type ClientVersion, clientClasspath } from "./toolchain.ts";
+
+// A client of one test lives for seconds: the second compiler would cost more than it brings.
+const jvm = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
+const waitMs = 90_000;
+
+/** Options of a Java program, by its "--names". An array of them is several batches. */
+export type ProgramArgs = Readonly<Record<string, string | number>>;
+
+export interface SentLine {
+  readonly event: "sent";
+  readonly batch: number;
+  readonly index: number;
+  readonly msgId: string;
+  readonly bodyBytes: number;
+  readonly bodySha256: string;
+  readonly body?: string;
+  /** Absent after a one-way send, as all below. */
+  readonly status?: string;
+  readonly offsetMsgId?: string;
+  readonly broker?: string;
+  readonly queueId?: number;
+  readonly queueOffset?: number;
+}
+
+export interface FailedLine {
+  readonly event: "failed";
+  readonly batch: number;
+  readonly index: number;
+  readonly error: string;
+  readonly code: number;
+  readonly message: string;
+}
+
+export interface MessageFields {
+  readonly topic: string;
+  readonly queueId: number;
+  readonly queueOffset: number;
+  readonly msgId: string;
+  readonly tags: string | null;
+  readonly keys: string | null;
+  readonly reconsumeTimes: number;
+  readonly flag: number;
+  readonly bornTimestamp: number;
+  readonly storeTimestamp: number;
+  readonly commitLogOffset: number;
+  readonly storeHost: string;
+  readonly properties: Readonly<Record<string, string>>;
+  readonly bodyBytes: number;
+  readonly bodySha256: string;
+  readonly body?: string;
+}
+
+export type Line =
+  | SentLine
+  | FailedLine
+  | (MessageFields & { readonly event: "message"; readonly result: "succeeds" | "fails" })
+  | (MessageFields & { readonly event: "stored" })
+  | (MessageFields & { readonly event: "viewed"; readonly id: string })
+  | { readonly event: "assigned"; readonly count: number }
+  | {
+      readonly event: "progress";
+      /** By queue: the offset this consumer would commit, -1 while it knows none, and the queue's end. */
+      readonly offsets: Readonly<Record<string, number>>;
+      readonly ends: Readonly<Record<string, number>>;
+    }
+  | {
+      readonly event: "queue";
+      readonly broker: string;
+      readonly queueId: number;
+      readonly min: number;
+      readonly max: number;
+      readonly committed: number;
+    }
+  | {
+      readonly event: "pulled";
+      readonly queueId: number;
+      readonly offset: number;
+      readonly status: string;
+      readonly next: number;
+      readonly min: number;
+      readonly max: number;
+    }
+  | { readonly event: "found"; readonly queueId: number; readonly time: number; readonly offset: number }
+  | { readonly event: "acked"; readonly keys: string }
+  | { readonly event: "started" | "stopped" | "unreachable" };
+
+export type LineOf<Event extends Line["event"]> = Extract<Line, { event: Event }>;
+
+/** Starts the Java programs of one client generation against one broker, and ends those a failed test left behind. */
+export class JavaClients {
+  readonly version: ClientVersion;
+  private readonly classpath: string;
+  private readonly home: string;
+  private readonly running = new Set<JavaProgram>();
+
+  private constructor(version: ClientVersion, classpath: string, home: string) {
+    this.version = version;
+    this.classpath = classpath;
+    this.home = home;
+  }
+
+  static async of(version: ClientVersion): Promise<JavaClients> {
+    return new JavaClients(version, await clientClasspath(version), await temporaryDirectory(`client-${version}`));
+  }
+
+  start(namesrv: string, program: "Produce" | "Consume" | "Load" | "Probe", ...batches: ProgramArgs[]): JavaProgram {
+    const args = batches.flatMap((batch, index) => [
+      ...(index === 0 ? ["--namesrv", namesrv] : ["--then"]),
+      ...Object.entries(batch).flatMap(([name, value]) => [`--${name}`, String(value)]),
+    ]);
+    const java = new JavaProgram(`${program} (client ${this.version})`, [
+      ...jvm,
+      // Logs and the offsets of broadcasting consumers go below the user's home.
+      `-Duser.home=${this.home}`,
+      "-Dfile.encoding=UTF-8",
+      "-cp",
+      this.classpath,
+      `wasmq.interop.${program}`,
+      ...args,
+    ]);
+    this.running.add(java);
+    void java.child.ended.then(() => this.running.delete(java));
+    return java;
+  }
+
+  /** Sends and returns what the producer was told; any failed send is an error. */
+  async produce(namesrv: string, ...batches: ProgramArgs[]): Promise<SentLine[]> {
+    const producer = this.start(namesrv, "Produce", ...batches);
+    await producer.finish();
+    const failed = producer.all("failed");
+    if (failed.length > 0) throw new Error(`${failed.length} sends failed, the first: ${JSON.stringify(failed[0])}`);
+    return producer.all("sent");
+  }
+
+  async close(): Promise<void> {
+    const left = [...this.running];
+    for (const program of left) program.child.signal("SIGKILL");
+    await Promise.all(left.map((program) => program.child.ended));
+    await removeDirectory(this.home);
+  }
+}
+
+export class JavaProgram {
+  readonly lines: Line[] = [];
+  /** Of what comes by the thousand. */
+  readonly counts = { acked: 0 };
+  readonly child: Child;
+
+  constructor(name: string, args: readonly string[]) {
+    const take = (line: string) => {
+      if (!line.startsWith('{"event":')) return;
+      const parsed = JSON.parse(line) as Line;
+      this.lines.push(parsed);
+      if (parsed.event === "acked") this.counts.acked += 1;
+    };
+    this.child = new Child(name, "java", args, take);
+  }
+
+  all<Event extends Line["event"]>(event: Event): LineOf<Event>[] {
+    return this.lines.filter((line): line is LineOf<Event> => line.event === event);
+  }
+
+  last<Event extends Line["event"]>(event: Event): LineOf<Event> | undefined {
+    return this.lines.findLast((line): line is LineOf<Event> => line.event === event);
+  }
+
+  until(holds: () => boolean, what: string, timeoutMs = waitMs): Promise<void> {
+    return this.child.until(holds, what, timeoutMs);
+  }
+
+  untilMessages(count: number, timeoutMs = waitMs): Promise<void> {
+    return this.until(() => this.all("message").length >= count, `${count} messages`, timeoutMs);
+  }
+
+  untilAssigned(count: number): Promise<void> {
+    return this.until(() => this.last("assigned")?.count === count, `a share of ${count} queues`);
+  }
+
+  /** This consumer would commit the ends of all its queues, which hold `count` messages together. */
+  untilCaughtUp(count: number, timeoutMs = waitMs): Promise<void> {
+    const holds = () => {
+      const progress = this.last("progress");
+      if (progress === undefined) return false;
+      const ends = Object.entries(progress.ends);
+      const total = ends.reduce((sum, [, end]) => sum + end, 0);
+      return total === count && ends.every(([queue, end]) => end === 0 || progress.offsets[queue] === end);
+    };
+    return this.until(holds, `offsets at the ends of the queues, ${count} messages`, timeoutMs);
+  }
+
+  /** A clean end: the consumer commits its offsets and leaves its group. */
+  async stop(): Promise<void> {
+    this.child.closeInput();
+    await this.finish();
+  }
+
+  /** Waits for the program to end by itself. */
+  async finish(): Promise<void> {
+    const end = await this.child.untilEnd(waitMs);
+    if (end !== "exit 0" || this.last("stopped") === undefined) {
+      throw new Error(`Java program ended by ${end}\n${this.child.lastLines()}`);
+    }
+  }
+
+  async kill(): Promise<void> {
+    this.child.signal("SIGKILL");
+    await this.child.untilEnd(waitMs);
+  }
+}
