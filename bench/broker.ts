@@ -47,12 +47,12 @@ const SHAPES: readonly Shape[] = [
 export async function benchBroker(apacheJars: string | undefined): Promise<BenchRow[]> {
   const rows: BenchRow[] = [];
   for (const flush of ["async", "sync"] as const) {
-    const own = await measure(await startWasmq({ flush }), flush, 0);
+    const own = await measureBroker(await startWasmq({ flush }), flush, 0);
     if (apacheJars === undefined) {
       rows.push(...own);
       continue;
     }
-    const apache = await measure(await startApache(apacheJars, { flush }), flush, APACHE_WARMUP_MS);
+    const apache = await measureBroker(await startApache(apacheJars, { flush }), flush, APACHE_WARMUP_MS);
     const beside = new Map(apache.map((row) => [row.name, row.value]));
     rows.push(
       ...own.map((row) => {
@@ -66,7 +66,7 @@ export async function benchBroker(apacheJars: string | undefined): Promise<Bench
   return rows;
 }
 
-async function measure(server: Server, flush: FlushMode, warmupMs: number): Promise<BenchRow[]> {
+export async function measureBroker(server: Server, flush: FlushMode, warmupMs: number): Promise<BenchRow[]> {
   const rows: BenchRow[] = [];
   try {
     if (flush === "async") {
@@ -106,12 +106,14 @@ function sendRows(shape: Shape, flush: FlushMode, result: LoadResult): BenchRow[
   const name = `${shape.name}, ${flush} flush`;
   // The goals are those of asynchronous flush: with the disk in the path they would judge the disk.
   const goal = (text: string | undefined) => (text === undefined || flush === "sync" ? {} : { goal: text });
-  return [
+  const rows: BenchRow[] = [
     { name, value: result.messagesPerSecond, unit: "msgs/s", ...goal(shape.rateGoal) },
     { name: `${name}, server CPU`, value: result.serverCpuUsPerMessage!, unit: "us/msg", ...goal(shape.cpuGoal) },
     { name: `${name}, p50`, value: result.p50Us, unit: "us" },
     { name: `${name}, p99`, value: result.p99Us, unit: "us" },
   ];
+  if (result.busy > 0) rows.push({ name: `${name}, refused as busy`, value: result.busy, unit: "msgs", goal: "<= 0" });
+  return rows;
 }
 
 function load(server: Server, args: readonly string[], expectedMs: number): Promise<LoadResult> {

@@ -30,6 +30,7 @@ Sends 1 KB messages with SEND_MESSAGE_V2 over N connections, W in flight on each
 
 const SEND_MESSAGE_V2 = 310;
 const PULL_MESSAGE = 11;
+const SYSTEM_BUSY = 2;
 const PULL_NOT_FOUND = 19;
 const PULL_OFFSET_MOVED = 21;
 const PULL_BATCH_MESSAGES = 32;
@@ -49,6 +50,8 @@ export interface LoadResult {
   p50Us: number;
   p99Us: number;
   maxUs: number;
+  /** Messages answered with SYSTEM_BUSY: flow control, which is no fault, but no work done either. */
+  busy: number;
   errors: number;
   /** What went wrong first. */
   error?: string;
@@ -74,6 +77,7 @@ interface LoadOptions {
 class Tally {
   readonly latency = new LatencyHistogram();
   messages = 0;
+  busy = 0;
   errors = 0;
   error: string | undefined;
   maxUs = 0;
@@ -87,6 +91,7 @@ class Tally {
   reset(): void {
     this.latency.reset();
     this.messages = 0;
+    this.busy = 0;
     this.maxUs = 0;
   }
 }
@@ -303,6 +308,10 @@ class PipelinedSender {
     this.#inFlightOpaque[slot] = 0;
     this.#inFlight--;
     this.#free[slot] = 1;
+    if (code === SYSTEM_BUSY) {
+      this.#tally.busy++;
+      return;
+    }
     if (code !== 0) {
       this.#tally.fail(
         `code ${code}: ${bytes.toString("utf8", start + FRAME_PREFIX_BYTES, Math.min(end, start + 512))}`,
@@ -494,6 +503,7 @@ function startClock(pid: number | undefined): { result(tally: Tally): LoadResult
         p50Us: Math.round(tally.latency.percentileUs(50)),
         p99Us: Math.round(tally.latency.percentileUs(99)),
         maxUs: Math.round(tally.maxUs),
+        busy: tally.busy,
         errors: 0,
         generatorCpuUsPerMessage: round((ownUsed.user + ownUsed.system) / messages, 2),
         ...(pid === undefined ? {} : { serverCpuUsPerMessage: round((cpuUs(pid) - serverUs) / messages, 2) }),

@@ -47,8 +47,7 @@ async function run(section: (typeof SECTIONS)[number]): Promise<BenchRow[]> {
   switch (section) {
     case "core": {
       // Loaded late: a broker elsewhere can be measured without a built core.
-      const core: string = "./core.ts";
-      const { benchCore } = (await import(core)) as { benchCore(): BenchRow[] | Promise<BenchRow[]> };
+      const { benchCore } = await import("./core.ts");
       return benchCore();
     }
     case "start":
