@@ -1,1 +1,80 @@
-export {};
+import { Broker } from "./broker/broker.ts";
+import { defaultDelayLevels, DelayLevels } from "./broker/delay/delay-levels.ts";
+import { deliverTimeAsTagsCode } from "./broker/delay/park.ts";
+import type { TopicConfig } from "./broker/topic/topic-config.ts";
+import { checkTopicName } from "./broker/names.ts";
+import { localBroker, RouteTable } from "./namesrv/route-table.ts";
+import type { Connection, ConnectionHandler } from "./ports/network.ts";
+import type { Ports } from "./ports/ports.ts";
+import { Remoting } from "./protocol/remoting/remoting.ts";
+import { DueQueue } from "./store/due-queue.ts";
+import { defaultStoreOptions, type StoreOptions } from "./store/options.ts";
+import { Store } from "./store/store.ts";
+
+export interface BrokerOptions {
+  readonly brokerName: string;
+  readonly clusterName: string;
+  /** The address in records and message ids; one for as long as the broker runs. */
+  readonly storeHost: { readonly address: string; readonly port: number };
+  /** `host:port` of the broker for a client that came by `localAddress`. */
+  readonly brokerAddress: (localAddress: string) => string;
+  readonly store?: Partial<Omit<StoreOptions, "tagsCodeOf">>;
+  /** RocketMQ's setting of that name: the delay of each level. */
+  readonly messageDelayLevel?: string;
+}
+
+export interface RunningBroker {
+  /** Takes a connection that speaks remoting, to the NameServer or to the broker. */
+  accept(connection: Connection): ConnectionHandler;
+  /** Ends the connections, keeps everything and gives the store back. */
+  stop(): Promise<void>;
+}
+
+/**
+ * The engine, whatever the host: NameServer and broker on one store. Read from here: the store keeps messages
+ * (`store/store.ts`), the broker gives them RocketMQ's meaning (`broker/broker.ts`), remoting puts it on a wire
+ * (`protocol/remoting/remoting.ts`). Rejects with STORE_LOCKED, STORE_UNREADABLE, or
+ * INVALID_PARAMETER for a name that can be none.
+ */
+export async function startBroker(ports: Ports, options: BrokerOptions): Promise<RunningBroker> {
+  // Both are names of topics too.
+  checkTopicName(options.brokerName);
+  checkTopicName(options.clusterName);
+  const dues = new DueQueue(ports.clock, ports.scheduler);
+  const messageDelayLevel = options.messageDelayLevel ?? defaultDelayLevels;
+  const tagsCodeOf = deliverTimeAsTagsCode(new DelayLevels(messageDelayLevel));
+  const store = new Store(ports, { ...defaultStoreOptions, ...options.store, tagsCodeOf }, dues);
+  await store.open();
+  const { brokerName, clusterName, storeHost } = options;
+  const broker = new Broker(ports, store, dues, {
+    brokerName,
+    clusterName,
+    regionId: "DefaultRegion",
+    storeHost: store.core.encodeHost(storeHost.address, storeHost.port),
+    messageDelayLevel,
+  });
+  const routes = new RouteTable();
+  const register = (topics: readonly TopicConfig[]): void => {
+    routes.register(
+      { cluster: clusterName, brokerName, brokerId: 0, address: localBroker },
+      topics.map((config) => ({ topic: config.topicName, ...config })),
+    );
+  };
+  try {
+    await broker.start();
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+  register(Array.from(broker.topics.all(), ({ config }) => config));
+  broker.topics.onChange((config) => register([config]));
+  const remoting = new Remoting(broker, routes, ports, { brokerAddress: options.brokerAddress });
+  return {
+    accept: (connection) => remoting.accept(connection),
+    async stop() {
+      remoting.close();
+      await broker.stop();
+      await store.close();
+    },
+  };
+}

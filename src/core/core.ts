@@ -66,8 +66,6 @@ export class Core {
 
   /** java.util.zip.CRC32's value, 0 to 2^32-1. `seed` is the CRC of the bytes before these. */
   crc32(bytes: Uint8Array, seed = 0): number {
-    const { buffer } = this.#memory.bytes;
-    if (bytes.buffer === buffer) return this.#wasm.crc32(bytes.byteOffset, bytes.length, seed) >>> 0;
     const { window, windowBytes } = this.#at;
     if (bytes.length <= windowBytes) {
       this.#memory.bytes.set(bytes, window);
@@ -90,7 +88,6 @@ export class Core {
   /** String.hashCode of `new String(bytes, UTF_8)`, malformed bytes replaced as Java's decoder does. */
   hashCodeUtf8(bytes: Uint8Array): number {
     const { window, windowBytes } = this.#at;
-    if (bytes.buffer === this.#memory.bytes.buffer) return this.#wasm.hashUtf8(bytes.byteOffset, bytes.length);
     if (bytes.length > windowBytes) throw new RangeError(`hashCodeUtf8: ${bytes.length} bytes, at most ${windowBytes}`);
     this.#memory.bytes.set(bytes, window);
     return this.#wasm.hashUtf8(window, bytes.length);

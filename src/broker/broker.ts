@@ -1,0 +1,179 @@
+import { WasmqError } from "../ports/error.ts";
+import type { Ports } from "../ports/ports.ts";
+import type { DueQueue } from "../store/due-queue.ts";
+import type { Store } from "../store/store.ts";
+import type { Client, ClientInfo } from "./client/client.ts";
+import { type ConsumerHeartbeat, Consumers } from "./client/consumers.ts";
+import { Producers } from "./client/producers.ts";
+import { DelayLevels } from "./delay/delay-levels.ts";
+import { DelayDelivery } from "./delay/delivery.ts";
+import { isTagExpression } from "./filter/subscription.ts";
+import { UniqueKeys } from "./message/unique-key.ts";
+import { retryTopicOf } from "./names.ts";
+import { ConsumerOffsets } from "./offset/consumer-offsets.ts";
+import { QueueLocks } from "./orderly/queue-locks.ts";
+import { noSuchFilter, Pulls } from "./pull/pull.ts";
+import { SendBacks } from "./retry/send-back.ts";
+import { Send } from "./send/send.ts";
+import type { BrokerSettings } from "./settings.ts";
+import { SubscriptionGroups } from "./subscription-group/subscription-groups.ts";
+import { scheduleTopic, systemTopics } from "./topic/system-topics.ts";
+import { Topics } from "./topic/topics.ts";
+
+/** A client of which nothing was heard for this long is gone (ClientHousekeepingService scans, 120 s of silence). */
+const clientSilenceMsMax = 120_000;
+const clientScanPeriodMs = 10_000;
+
+/** How often offsets are written to consumerOffset.json (flushConsumerOffsetInterval). */
+const offsetPersistPeriodMs = 5_000;
+
+/** What a client's heartbeat says (HeartbeatData). */
+export interface Heartbeat extends ClientInfo {
+  readonly producerGroups: readonly string[];
+  readonly consumers: readonly ConsumerHeartbeat[];
+}
+
+/** The broker: its features, each in a folder of its own, and what happens when clients come and go. */
+export class Broker {
+  readonly settings: BrokerSettings;
+  readonly store: Store;
+  readonly topics: Topics;
+  readonly groups: SubscriptionGroups;
+  readonly producers: Producers;
+  readonly consumers: Consumers;
+  readonly offsets: ConsumerOffsets;
+  readonly locks: QueueLocks;
+  readonly sending: Send;
+  readonly pulls: Pulls;
+  readonly sendBacks: SendBacks;
+  readonly #ports: Ports;
+  readonly #dues: DueQueue;
+  readonly #levels: DelayLevels;
+  readonly #delivery: DelayDelivery;
+  #stopTimers: (() => void)[] = [];
+
+  constructor(ports: Ports, store: Store, dues: DueQueue, settings: BrokerSettings) {
+    const { clock, entropy, telemetry } = ports;
+    this.#ports = ports;
+    this.#dues = dues;
+    this.settings = settings;
+    this.store = store;
+    this.#levels = new DelayLevels(settings.messageDelayLevel);
+    this.topics = new Topics(store.configFile("topics.json"), clock, telemetry);
+    this.groups = new SubscriptionGroups(store.configFile("subscriptionGroup.json"), clock, telemetry);
+    this.producers = new Producers();
+    this.consumers = new Consumers(
+      (group) => this.groups.find(group)?.notifyConsumerIdsChangedEnable !== false,
+    );
+    this.offsets = new ConsumerOffsets(store, store.configFile("consumerOffset.json"), clock);
+    this.locks = new QueueLocks(clock);
+    const { topics, groups, consumers, offsets, locks } = this;
+    const levels = this.#levels;
+    this.sending = new Send({
+      store,
+      topics,
+      groups,
+      locks,
+      levels,
+      uniqueKeys: new UniqueKeys(clock, entropy),
+      entropy,
+      settings,
+    });
+    this.pulls = new Pulls({ store, topics, groups, consumers, offsets, clock, dues });
+    this.sendBacks = new SendBacks({ store, topics, groups, levels, entropy, settings });
+    this.#delivery = new DelayDelivery({
+      store,
+      levels,
+      topics,
+      file: store.configFile("delayOffset.json"),
+      clock,
+      telemetry,
+      dues,
+    });
+  }
+
+  /** Reads the config files and begins to serve. The store is open. */
+  async start(): Promise<void> {
+    const { brokerName, clusterName } = this.settings;
+    await this.topics.load(
+      systemTopics({ cluster: clusterName, broker: brokerName, delayLevels: this.#levels.count }),
+    );
+    await this.groups.load();
+    await this.offsets.load();
+    this.store.onArrival((topic, queueId) => {
+      if (topic === scheduleTopic) this.#delivery.arrived(queueId);
+      this.pulls.arrived(topic, queueId);
+    });
+    await this.#delivery.start();
+    this.#stopTimers = [
+      this.#dues.every(clientScanPeriodMs, () => this.#expireClients()),
+      this.#dues.every(offsetPersistPeriodMs, () => {
+        this.offsets.persist().catch((error) => {
+          this.#ports.telemetry.log("error", "consumerOffset.json could not be written", { error: `${error}` });
+        });
+      }),
+    ];
+  }
+
+  /** Writes the config files. The store stays open. */
+  async stop(): Promise<void> {
+    for (const stop of this.#stopTimers) stop();
+    this.#stopTimers = [];
+    await this.#delivery.stop();
+    await this.offsets.persist();
+  }
+
+  /** Registers a client's groups (ClientManageProcessor.heartBeat). The retry topic of a consumer group is made at once. */
+  heartbeat(client: Client, heartbeat: Heartbeat): void {
+    const nowMs = this.#ports.clock.now();
+    for (const group of heartbeat.producerGroups) this.producers.register(group, client, heartbeat, nowMs);
+    for (const consumer of heartbeat.consumers) {
+      const config = this.groups.findOrCreate(consumer.group);
+      this.topics.findOrCreateForGroup(retryTopicOf(consumer.group), config.retryQueueNums, 0);
+      this.consumers.register(client, heartbeat, consumer, nowMs);
+    }
+  }
+
+  /** Takes a client out of the groups it names (ClientManageProcessor.unregisterClient). */
+  unregister(client: Client, producerGroup: string | undefined, consumerGroup: string | undefined): void {
+    if (producerGroup !== undefined) this.producers.unregister(producerGroup, client);
+    if (consumerGroup !== undefined) this.consumers.unregister(consumerGroup, client);
+  }
+
+  /** A client's connection is gone. */
+  disconnected(client: Client): void {
+    this.producers.disconnected(client);
+    this.consumers.disconnected(client);
+    this.pulls.disconnected(client);
+  }
+
+  /** Throws if the broker can't filter by such an expression (ClientManageProcessor.checkClientConfig). */
+  checkExpressionType(expressionType: string | undefined): void {
+    if (!isTagExpression(expressionType)) throw noSuchFilter(expressionType);
+  }
+
+  /** The topic, or TOPIC_NOT_EXIST. */
+  existingTopic(topic: string) {
+    const found = this.topics.find(topic);
+    if (found === undefined) {
+      throw new WasmqError("TOPIC_NOT_EXIST", `topic[${topic}] not exist, apply first please!`);
+    }
+    return found;
+  }
+
+  /** The config of a group, or SUBSCRIPTION_GROUP_NOT_EXIST. */
+  existingGroup(group: string) {
+    const found = this.groups.find(group);
+    if (found === undefined) {
+      throw new WasmqError("SUBSCRIPTION_GROUP_NOT_EXIST", `subscription group not exist, ${group}`);
+    }
+    return found;
+  }
+
+  #expireClients(): void {
+    const beforeMs = this.#ports.clock.now() - clientSilenceMsMax;
+    this.producers.expire(beforeMs);
+    this.consumers.expire(beforeMs);
+    this.locks.expire();
+  }
+}

@@ -1,0 +1,14 @@
+/** A connected client, as its protocol presents it. One connection may carry many groups. */
+export interface Client {
+  /** `address:port` of the far end, for people to read. */
+  readonly address: string;
+  /** Tells the client that the members of one of its groups changed. */
+  notifyConsumerIdsChanged(group: string): void;
+}
+
+/** What a client says of itself with each heartbeat. */
+export interface ClientInfo {
+  readonly clientId: string;
+  readonly language: string;
+  readonly version: number;
+}

@@ -1,0 +1,206 @@
+import type { Clock } from "../../ports/clock.ts";
+import type { WasmqError } from "../../ports/error.ts";
+import type { Telemetry } from "../../ports/telemetry.ts";
+import type { ConfigFile } from "../../store/config-file.ts";
+import type { Due, DueQueue } from "../../store/due-queue.ts";
+import type { DecodedRecord, Store } from "../../store/store.ts";
+import { type DataVersion, firstVersion, nextVersion, readVersion } from "../data-version.ts";
+import { getProperty, property } from "../message/properties.ts";
+import { scheduleTopic } from "../topic/system-topics.ts";
+import type { Topics } from "../topic/topics.ts";
+import type { DelayLevels } from "./delay-levels.ts";
+
+/** Messages of a level under way at once: enough to share writes, few enough to repeat after a crash. */
+const deliveredAtOnceMax = 64;
+
+/** After trouble with a level, the next try. */
+const retryDelayMs = 1_000;
+
+/** How often progress is written to delayOffset.json (flushDelayOffsetInterval). */
+const persistPeriodMs = 10_000;
+
+interface Level {
+  /** 1-based. */
+  readonly level: number;
+  /** The next queue offset to deliver. */
+  offset: number;
+  due: Due | undefined;
+  busy: boolean;
+}
+
+/**
+ * Delivers delayed messages when their time has come (ScheduleMessageService). All messages of a level wait equally long, so
+ * the first of its queue is always the next; one alarm a level is enough. Progress is kept in delayOffset.json: after a crash
+ * the last seconds of it are delivered again, never skipped.
+ */
+export class DelayDelivery {
+  readonly #store: Store;
+  readonly #levels: DelayLevels;
+  readonly #topics: Topics;
+  readonly #file: ConfigFile;
+  readonly #clock: Clock;
+  readonly #telemetry: Telemetry;
+  readonly #dues: DueQueue;
+  readonly #queues: Level[];
+  #version: DataVersion;
+  #dirty = false;
+  #stopped = false;
+  #stopPersisting = (): void => {};
+
+  constructor(given: {
+    store: Store;
+    levels: DelayLevels;
+    topics: Topics;
+    file: ConfigFile;
+    clock: Clock;
+    telemetry: Telemetry;
+    dues: DueQueue;
+  }) {
+    this.#store = given.store;
+    this.#levels = given.levels;
+    this.#topics = given.topics;
+    this.#file = given.file;
+    this.#clock = given.clock;
+    this.#telemetry = given.telemetry;
+    this.#dues = given.dues;
+    this.#version = firstVersion(given.clock);
+    this.#queues = Array.from({ length: given.levels.count }, (_, i) => ({
+      level: i + 1,
+      offset: 0,
+      due: undefined,
+      busy: false,
+    }));
+  }
+
+  async start(): Promise<void> {
+    const saved = (await this.#file.load()) as { offsetTable?: Record<string, number>; dataVersion?: unknown } | undefined;
+    this.#version = readVersion(saved?.dataVersion, this.#clock);
+    for (const queue of this.#queues) {
+      const { minOffset, maxOffset } = this.#store.range(scheduleTopic, queue.level - 1);
+      const offset = saved?.offsetTable?.[String(queue.level)] ?? 0;
+      queue.offset = Math.min(Math.max(offset, minOffset), maxOffset);
+      this.#deliver(queue);
+    }
+    this.#stopPersisting = this.#dues.every(persistPeriodMs, () => {
+      this.persist().catch((error) =>
+        this.#telemetry.log("error", "delayOffset.json could not be written", { error: `${error}` }),
+      );
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#stopPersisting();
+    for (const queue of this.#queues) if (queue.due !== undefined) queue.due.cancelled = true;
+    await this.persist();
+  }
+
+  /** A message was parked in the queue of a level. */
+  arrived(queueId: number): void {
+    const queue = this.#queues[queueId];
+    if (queue !== undefined && queue.due === undefined) this.#deliver(queue);
+  }
+
+  async persist(): Promise<void> {
+    if (!this.#dirty) return;
+    this.#dirty = false;
+    this.#version = nextVersion(this.#version, this.#clock);
+    await this.#file.save(() => ({
+      dataVersion: this.#version,
+      offsetTable: Object.fromEntries(
+        this.#queues.filter(({ offset }) => offset > 0).map(({ level, offset }) => [level, offset]),
+      ),
+    }));
+  }
+
+  #deliver(queue: Level): void {
+    if (queue.busy || this.#stopped) return;
+    queue.busy = true;
+    queue.due = undefined;
+    this.#deliverDue(queue)
+      .catch((error) => {
+        this.#telemetry.log("error", "delayed messages could not be delivered", {
+          level: queue.level,
+          error: error instanceof Error ? error.message : String(error),
+        });
+        return this.#clock.now() + retryDelayMs;
+      })
+      .then((nextAtMs) => {
+        queue.busy = false;
+        if (this.#stopped) return;
+        if (nextAtMs !== undefined) queue.due = this.#dues.at(nextAtMs, () => this.#deliver(queue));
+        else if (queue.offset < this.#store.range(scheduleTopic, queue.level - 1).maxOffset) this.#deliver(queue);
+      });
+  }
+
+  /** Delivers what is due; the time at which the next message is, or undefined when none waits. */
+  async #deliverDue(queue: Level): Promise<number | undefined> {
+    const queueId = queue.level - 1;
+    for (;;) {
+      const { minOffset, maxOffset } = this.#store.range(scheduleTopic, queueId);
+      queue.offset = Math.max(queue.offset, minOffset);
+      const under: Promise<void>[] = [];
+      let offset = queue.offset;
+      let nextAtMs: number | undefined;
+      while (offset < maxOffset && under.length < deliveredAtOnceMax) {
+        const message = await this.#store.messageAt(scheduleTopic, queueId, offset);
+        if (message !== undefined) {
+          const delayMs = this.#levels.delayMs(queue.level);
+          const now = this.#clock.now();
+          // A clock set back must not hold a message longer than its level says.
+          const deliverAtMs = Math.min(message.storeTimestamp + delayMs, now + delayMs);
+          if (deliverAtMs > now) {
+            nextAtMs = deliverAtMs;
+            break;
+          }
+          under.push(this.#put(message));
+        }
+        offset++;
+      }
+      await Promise.all(under);
+      if (offset > queue.offset) {
+        queue.offset = offset;
+        this.#dirty = true;
+      }
+      if (nextAtMs !== undefined || this.#stopped) return nextAtMs;
+      if (offset >= this.#store.range(scheduleTopic, queueId).maxOffset) return undefined;
+    }
+  }
+
+  /**
+   * Stores a message in its real queue as it was when it was parked, its delay left among its properties
+   * (ScheduleMessageService.messageTimeUp).
+   */
+  #put(message: DecodedRecord): Promise<void> {
+    const name = getProperty(message.properties, property.realTopic);
+    const queueId = Number(getProperty(message.properties, property.realQueueId) ?? Number.NaN);
+    const topic = name === undefined ? undefined : this.#topics.find(name);
+    if (topic === undefined || !Number.isInteger(queueId) || queueId < 0) {
+      this.#telemetry.log("error", "a delayed message names no topic to deliver it to, and is dropped", {
+        physicalOffset: message.physicalOffset,
+        topic: name ?? "",
+      });
+      return Promise.resolve();
+    }
+    return new Promise((resolve, reject) => {
+      this.#store.append(
+        {
+          topic: topic.config.topicName,
+          topicBytes: topic.nameBytes,
+          flag: message.flag,
+          sysFlag: message.sysFlag,
+          bornTimestamp: message.bornTimestamp,
+          bornHost: message.bornHost,
+          storeHost: message.storeHost,
+          reconsumeTimes: message.reconsumeTimes,
+          preparedTransactionOffset: 0,
+          body: message.body,
+          properties: message.properties,
+          batch: false,
+        },
+        queueId,
+        { stored: () => resolve(), failed: (error: WasmqError) => reject(error) },
+      );
+    });
+  }
+}

@@ -1,0 +1,222 @@
+import { pullBytesMax, pullHoldMsMax, pullMessagesMax, pullUnitsMax } from "../../limits.ts";
+import type { Clock } from "../../ports/clock.ts";
+import { WasmqError } from "../../ports/error.ts";
+import type { DueQueue } from "../../store/due-queue.ts";
+import { then } from "../../store/eventually.ts";
+import type { GetResult, GetStatus } from "../../store/reader.ts";
+import type { Store } from "../../store/store.ts";
+import type { Client } from "../client/client.ts";
+import type { Consumers } from "../client/consumers.ts";
+import { isTagExpression, type Subscription, subscribeByTags } from "../filter/subscription.ts";
+import type { ConsumerOffsets } from "../offset/consumer-offsets.ts";
+import type { SubscriptionGroups } from "../subscription-group/subscription-groups.ts";
+import { perm } from "../topic/topic-config.ts";
+import type { Topics } from "../topic/topics.ts";
+import { HeldPulls } from "./held-pulls.ts";
+
+/** A consumer's request for messages of one queue (PullMessageRequestHeader). */
+export interface Pull {
+  readonly group: string;
+  readonly topic: string;
+  readonly queueId: number;
+  readonly offset: number;
+  readonly messagesMax: number;
+  readonly bytesMax: number | undefined;
+  /** The offset to commit on the way, or undefined. */
+  readonly commitOffset: number | undefined;
+  /** How long to wait for messages where there are none; 0 for not at all. */
+  readonly suspendMs: number;
+  /** The subscription the request itself carries, or undefined to go by the group's. */
+  readonly expression: { readonly text: string; readonly type: string | undefined } | undefined;
+  readonly subscriptionVersion: bigint;
+}
+
+export type PullOutcome = "FOUND" | "NOT_FOUND" | "RETRY_IMMEDIATELY" | "OFFSET_MOVED";
+
+export interface PullResult {
+  readonly outcome: PullOutcome;
+  readonly status: GetStatus;
+  readonly nextOffset: number;
+  readonly minOffset: number;
+  readonly maxOffset: number;
+  /** Stored records, one behind the other. */
+  readonly records: Uint8Array;
+}
+
+/** Told once, now or when messages have come or the time is up. */
+export interface PullListener {
+  pulled(result: PullResult): void;
+  failed(error: WasmqError): void;
+}
+
+/** Serves messages to consumers, and holds their requests while there are none (PullMessageProcessor, PullRequestHoldService). */
+export class Pulls {
+  readonly #store: Store;
+  readonly #topics: Topics;
+  readonly #groups: SubscriptionGroups;
+  readonly #consumers: Consumers;
+  readonly #offsets: ConsumerOffsets;
+  readonly #clock: Clock;
+  readonly #held: HeldPulls<Held>;
+
+  constructor(given: {
+    store: Store;
+    topics: Topics;
+    groups: SubscriptionGroups;
+    consumers: Consumers;
+    offsets: ConsumerOffsets;
+    clock: Clock;
+    dues: DueQueue;
+  }) {
+    this.#store = given.store;
+    this.#topics = given.topics;
+    this.#groups = given.groups;
+    this.#consumers = given.consumers;
+    this.#offsets = given.offsets;
+    this.#clock = given.clock;
+    this.#held = new HeldPulls(given.dues, (held) => this.#answer(held, "last"));
+  }
+
+  /**
+   * Throws what is wrong with the request (SUBSCRIPTION_GROUP_NOT_EXIST, NO_PERMISSION, TOPIC_NOT_EXIST, INVALID_PARAMETER,
+   * SUBSCRIPTION_*); the listener is not called then.
+   */
+  pull(pull: Pull, client: Client, listener: PullListener): void {
+    const subscription = this.#check(pull);
+    if (pull.commitOffset !== undefined && pull.commitOffset >= 0) {
+      this.#offsets.commit(pull.group, pull.topic, pull.queueId, pull.commitOffset);
+    }
+    const suspendUntilMs = this.#suspendUntilMs(pull);
+    this.#answer({ pull, offset: pull.offset, subscription, client, listener, suspendUntilMs }, "first");
+  }
+
+  /** Messages became visible in a queue: those who wait for it look again. */
+  arrived(topic: string, queueId: number): void {
+    for (const held of this.#held.take(topic, queueId)) this.#answer(held, "again");
+  }
+
+  /** Nobody is left to answer. */
+  disconnected(client: Client): void {
+    this.#held.drop(client);
+  }
+
+  #suspendUntilMs(pull: Pull): number {
+    return pull.suspendMs <= 0 ? 0 : this.#clock.now() + Math.min(pull.suspendMs, pullHoldMsMax);
+  }
+
+  #answer(held: Held, pass: Pass): void {
+    const { pull, subscription, listener } = held;
+    const outcome = then(
+      this.#store.get(pull.topic, pull.queueId, held.offset, {
+        messagesMax: Math.max(1, Math.min(pull.messagesMax, pullMessagesMax)),
+        bytesMax: Math.min(pull.bytesMax ?? pullBytesMax, pullBytesMax),
+        unitsMax: pullUnitsMax,
+        tagHashes: subscription.tagHashes,
+      }),
+      (result) => this.#answerWith(held, result, pass),
+    );
+    if (outcome instanceof Promise) {
+      outcome.catch((error) => {
+        listener.failed(error instanceof WasmqError ? error : new WasmqError("SYSTEM_ERROR", String(error)));
+      });
+    }
+  }
+
+  #answerWith(held: Held, result: GetResult, pass: Pass): void {
+    const { pull, listener } = held;
+    const outcome = outcomeOf(result.status, held.offset);
+    // Of those who are held already, only messages that match end the wait (PullRequestHoldService.notifyMessageArriving).
+    const waits = outcome === "NOT_FOUND" || (outcome === "RETRY_IMMEDIATELY" && pass === "again");
+    if (waits && pass !== "last" && held.suspendUntilMs > this.#clock.now()) {
+      held.offset = result.nextOffset;
+      if (this.#held.hold(held, pull.topic, pull.queueId, held.suspendUntilMs)) return;
+    }
+    listener.pulled({
+      outcome,
+      status: result.status,
+      nextOffset: result.nextOffset,
+      minOffset: result.minOffset,
+      maxOffset: result.maxOffset,
+      records: result.records,
+    });
+  }
+
+  #check(pull: Pull): Subscription {
+    const group = this.#groups.findOrCreate(pull.group);
+    if (!group.consumeEnable) {
+      throw new WasmqError("NO_PERMISSION", `subscription group no permission, ${pull.group}`);
+    }
+    const topic = this.#topics.find(pull.topic)?.config;
+    if (topic === undefined) {
+      throw new WasmqError("TOPIC_NOT_EXIST", `topic[${pull.topic}] not exist, apply first please!`);
+    }
+    if ((topic.perm & perm.read) === 0) {
+      throw new WasmqError("NO_PERMISSION", `the topic[${pull.topic}] pulling message is forbidden`);
+    }
+    if (pull.queueId < 0 || pull.queueId >= topic.readQueueNums) {
+      throw new WasmqError(
+        "INVALID_PARAMETER",
+        `queueId[${pull.queueId}] is illegal, topic:[${pull.topic}] topicConfig.readQueueNums:[${topic.readQueueNums}]`,
+      );
+    }
+    if (pull.expression !== undefined) {
+      if (!isTagExpression(pull.expression.type)) throw noSuchFilter(pull.expression.type);
+      const { core } = this.#store;
+      return subscribeByTags(pull.topic, pull.expression.text, pull.subscriptionVersion, (tag) => core.hashCode(tag));
+    }
+    const consumers = this.#consumers.find(pull.group);
+    if (consumers === undefined) {
+      throw new WasmqError("SUBSCRIPTION_NOT_EXIST", `the consumer's group info not exist: ${pull.group}`);
+    }
+    if (consumers.messageModel === "BROADCASTING" && !group.consumeBroadcastEnable) {
+      throw new WasmqError("NO_PERMISSION", `the consumer group[${pull.group}] can not consume by broadcast way`);
+    }
+    const subscription = consumers.subscriptions.get(pull.topic);
+    if (subscription === undefined) {
+      throw new WasmqError("SUBSCRIPTION_NOT_EXIST", `the consumer's subscription not exist: ${pull.group}, ${pull.topic}`);
+    }
+    if (subscription.version < pull.subscriptionVersion) {
+      throw new WasmqError("SUBSCRIPTION_NOT_LATEST", `the consumer's subscription not latest: ${pull.group}`);
+    }
+    if (!isTagExpression(subscription.expressionType)) throw noSuchFilter(subscription.expressionType);
+    return subscription;
+  }
+}
+
+/** The first look at a queue, one after messages came, and the one when the time is up. */
+type Pass = "first" | "again" | "last";
+
+/** A pull and all that is needed to try it again. */
+interface Held {
+  readonly pull: Pull;
+  /** Where to look next: messages that do not match are passed over while it is held. */
+  offset: number;
+  readonly subscription: Subscription;
+  readonly client: Client;
+  readonly listener: PullListener;
+  readonly suspendUntilMs: number;
+}
+
+export function noSuchFilter(expressionType: string | undefined): WasmqError {
+  return new WasmqError("SYSTEM_ERROR", `The broker does not support consumer to filter message by ${expressionType}`);
+}
+
+/** What a client is to make of a read (PullMessageProcessor.composeResponseHeader). */
+function outcomeOf(status: GetStatus, offset: number): PullOutcome {
+  switch (status) {
+    case "FOUND":
+      return "FOUND";
+    case "NO_MATCHED_MESSAGE":
+    case "MESSAGE_WAS_REMOVING":
+      return "RETRY_IMMEDIATELY";
+    case "OFFSET_FOUND_NULL":
+    case "OFFSET_OVERFLOW_ONE":
+      return "NOT_FOUND";
+    case "NO_MESSAGE_IN_QUEUE":
+    case "NO_MATCHED_LOGIC_QUEUE":
+      return offset === 0 ? "NOT_FOUND" : "OFFSET_MOVED";
+    case "OFFSET_OVERFLOW_BADLY":
+    case "OFFSET_TOO_SMALL":
+      return "OFFSET_MOVED";
+  }
+}

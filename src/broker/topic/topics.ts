@@ -1,0 +1,114 @@
+import { queuesPerTopicMax, topicsMax } from "../../limits.ts";
+import type { Clock } from "../../ports/clock.ts";
+import { WasmqError } from "../../ports/error.ts";
+import type { Telemetry } from "../../ports/telemetry.ts";
+import { encodeUtf8 } from "../../ports/text.ts";
+import type { ConfigFile } from "../../store/config-file.ts";
+import { type DataVersion, firstVersion, nextVersion, readVersion } from "../data-version.ts";
+import { checkTopicName } from "../names.ts";
+import { makeTopicConfig, perm, readTopicConfig, type TopicConfig, topicSysFlag } from "./topic-config.ts";
+
+/** A topic and what is derived from it once. */
+export interface Topic {
+  readonly config: TopicConfig;
+  readonly nameBytes: Uint8Array;
+}
+
+/** The broker's topics, kept in topics.json (TopicConfigManager). */
+export class Topics {
+  readonly #clock: Clock;
+  readonly #telemetry: Telemetry;
+  readonly #file: ConfigFile;
+  readonly #table = new Map<string, Topic>();
+  #version: DataVersion;
+  #changed: (topic: TopicConfig) => void = () => {};
+
+  constructor(file: ConfigFile, clock: Clock, telemetry: Telemetry) {
+    this.#file = file;
+    this.#clock = clock;
+    this.#telemetry = telemetry;
+    this.#version = firstVersion(clock);
+  }
+
+  get version(): DataVersion {
+    return this.#version;
+  }
+
+  /** Who is told, at once, that a topic is new or changed. */
+  onChange(changed: (topic: TopicConfig) => void): void {
+    this.#changed = changed;
+  }
+
+  /** Reads topics.json and adds those of `system` that are missing. */
+  async load(system: readonly TopicConfig[]): Promise<void> {
+    const saved = (await this.#file.load()) as { topicConfigTable?: Record<string, unknown>; dataVersion?: unknown };
+    this.#version = readVersion(saved?.dataVersion, this.#clock);
+    for (const [name, value] of Object.entries(saved?.topicConfigTable ?? {})) {
+      this.#put(readTopicConfig(name, value));
+    }
+    const missing = system.filter((config) => !this.#table.has(config.topicName));
+    for (const config of missing) this.#put(config);
+    if (missing.length > 0) await this.#save();
+  }
+
+  find(topic: string): Topic | undefined {
+    return this.#table.get(topic);
+  }
+
+  all(): IterableIterator<Topic> {
+    return this.#table.values();
+  }
+
+  /** Adds or replaces a topic. It can be used at once; topics.json follows. */
+  put(config: TopicConfig): Topic {
+    if (!this.#table.has(config.topicName) && this.#table.size >= topicsMax) {
+      throw new WasmqError("SYSTEM_ERROR", `the broker has its ${topicsMax} topics, no more are made`);
+    }
+    const topic = this.#put(config);
+    this.#version = nextVersion(this.#version, this.#clock);
+    this.#save().catch((error) => this.#telemetry.log("error", "topics.json could not be written", { error: `${error}` }));
+    this.#changed(config);
+    return topic;
+  }
+
+  /**
+   * Makes the topic of a first send, after the pattern of `defaultTopic` (TopicConfigManager.createTopicInSendMessageMethod).
+   * Undefined if the pattern is missing or none to inherit from.
+   */
+  createInSend(
+    topic: string,
+    defaultTopic: string,
+    queueNumsWanted: number,
+    unitMode: boolean,
+  ): Topic | undefined {
+    const pattern = this.#table.get(defaultTopic)?.config;
+    if (pattern === undefined || (pattern.perm & perm.inherit) === 0) return undefined;
+    checkTopicName(topic);
+    const queueNums = Math.max(0, Math.min(queueNumsWanted, pattern.writeQueueNums, queuesPerTopicMax));
+    return this.put(
+      makeTopicConfig(topic, queueNums, {
+        perm: pattern.perm & ~perm.inherit,
+        topicFilterType: pattern.topicFilterType,
+        topicSysFlag: unitMode ? topicSysFlag.unit : 0,
+      }),
+    );
+  }
+
+  /** The topic a consumer group sends messages back to; made if missing (createTopicInSendMessageBackMethod). */
+  findOrCreateForGroup(topic: string, queueNums: number, sysFlag: number): Topic {
+    return this.#table.get(topic) ?? this.put(makeTopicConfig(topic, queueNums, { topicSysFlag: sysFlag }));
+  }
+
+  #put(config: TopicConfig): Topic {
+    const topic = { config, nameBytes: encodeUtf8(config.topicName) };
+    this.#table.set(config.topicName, topic);
+    return topic;
+  }
+
+  #save(): Promise<void> {
+    return this.#file.save(() => ({
+      dataVersion: this.#version,
+      topicConfigTable: Object.fromEntries([...this.#table].map(([name, topic]) => [name, topic.config])),
+    }));
+  }
+}

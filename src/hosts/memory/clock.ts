@@ -1,0 +1,7 @@
+import type { Clock } from "../../ports/clock.ts";
+
+/** The clocks that every JavaScript runtime has. */
+export const clock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+};

@@ -1,0 +1,42 @@
+import { silentTelemetry, type Telemetry } from "../../ports/telemetry.ts";
+import { type BrokerOptions, type RunningBroker, startBroker } from "../../wasmq.ts";
+import { clock } from "./clock.ts";
+import { entropy } from "./entropy.ts";
+import { MemoryLogStorage } from "./log-storage.ts";
+import { TimerScheduler } from "./scheduler.ts";
+
+export interface MemoryHostOptions {
+  readonly coreModule: WebAssembly.Module;
+  readonly storage?: MemoryLogStorage;
+  readonly telemetry?: Telemetry;
+  readonly broker?: Partial<BrokerOptions>;
+}
+
+/** A broker without any platform: for tests, and for the one who wants to see the engine alone. */
+export async function startInMemory(options: MemoryHostOptions): Promise<RunningBroker> {
+  const scheduler = new TimerScheduler();
+  const broker = await startBroker(
+    {
+      storage: options.storage ?? new MemoryLogStorage(),
+      clock,
+      scheduler,
+      entropy,
+      telemetry: options.telemetry ?? silentTelemetry,
+      coreModule: options.coreModule,
+    },
+    {
+      brokerName: "broker-a",
+      clusterName: "DefaultCluster",
+      storeHost: { address: "127.0.0.1", port: 10911 },
+      brokerAddress: () => "127.0.0.1:10911",
+      ...options.broker,
+    },
+  );
+  return {
+    accept: broker.accept,
+    async stop() {
+      await broker.stop();
+      scheduler.stop();
+    },
+  };
+}

@@ -1,0 +1,7 @@
+import { performance } from "node:perf_hooks";
+import type { Clock } from "../../ports/clock.ts";
+
+export const clock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+};

@@ -1,0 +1,121 @@
+import { createServer, type Server, type Socket } from "node:net";
+import { connectionIdleMsMax, sendBufferBytesMax } from "../../limits.ts";
+import { WasmqError } from "../../ports/error.ts";
+import type { Connection, ConnectionHandler } from "../../ports/network.ts";
+
+type Accept = (connection: Connection) => ConnectionHandler;
+
+/** A TCP port whose connections wait, unread, until the broker is there to take them. */
+export class Listener {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #accept: Accept | undefined;
+
+  private constructor(server: Server) {
+    this.#server = server;
+    server.on("connection", (socket) => this.#connected(socket));
+  }
+
+  /** Port 0 takes a free one. Rejects with ADDRESS_IN_USE or ADDRESS_UNUSABLE. */
+  static listen(host: string, port: number): Promise<Listener> {
+    const server = createServer({ noDelay: true, pauseOnConnect: true });
+    const listener = new Listener(server);
+    return new Promise((resolve, reject) => {
+      server.once("error", (error: NodeJS.ErrnoException) => {
+        reject(
+          error.code === "EADDRINUSE"
+            ? new WasmqError("ADDRESS_IN_USE", `port ${port} of ${host} is taken by another program`)
+            : new WasmqError("ADDRESS_UNUSABLE", `can't listen on ${host} port ${port}: ${error.message}`),
+        );
+      });
+      server.listen({ host, port }, () => resolve(listener));
+    });
+  }
+
+  get address(): string {
+    const address = this.#server.address();
+    return typeof address === "object" && address !== null ? plainAddress(address.address) : "";
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === "object" && address !== null ? address.port : 0;
+  }
+
+  /** From now on connections are served, those that wait first. */
+  serve(accept: Accept): void {
+    this.#accept = accept;
+    for (const socket of this.#sockets) attach(socket, accept);
+  }
+
+  /** Takes no more connections, and ends those that are left once `graceMs` are over. */
+  async close(graceMs: number): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const timer = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy();
+    }, graceMs);
+    await closed;
+    clearTimeout(timer);
+  }
+
+  #connected(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.on("close", () => this.#sockets.delete(socket));
+    // A connection's own trouble ends it; "close" follows.
+    socket.on("error", () => {});
+    if (this.#accept !== undefined) attach(socket, this.#accept);
+  }
+}
+
+function attach(socket: Socket, accept: Accept): void {
+  if (socket.destroyed || socket.remoteAddress === undefined) {
+    socket.destroy();
+    return;
+  }
+  const connection = new SocketConnection(socket);
+  const handler = accept(connection);
+  socket.on("data", (bytes) => handler.received(bytes));
+  socket.on("close", () => handler.closed());
+  socket.setTimeout(connectionIdleMsMax, () => socket.destroy());
+  socket.resume();
+}
+
+class SocketConnection implements Connection {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    this.remoteAddress = plainAddress(socket.remoteAddress ?? "");
+    this.remotePort = socket.remotePort ?? 0;
+    this.localAddress = plainAddress(socket.localAddress ?? "");
+    this.localPort = socket.localPort ?? 0;
+    socket.on("drain", () => socket.resume());
+  }
+
+  send(chunks: readonly Uint8Array[]): void {
+    const socket = this.#socket;
+    if (socket.destroyed || socket.writableEnded) return;
+    if (chunks.length === 1) {
+      socket.write(chunks[0]!);
+    } else {
+      socket.cork();
+      for (const chunk of chunks) socket.write(chunk);
+      socket.uncork();
+    }
+    // Who does not read its answers is not asked for more questions.
+    if (socket.writableLength > sendBufferBytesMax) socket.pause();
+  }
+
+  close(): void {
+    this.#socket.destroySoon();
+  }
+}
+
+/** An IPv4 address as itself, also where a dual-stack socket shows it as `::ffff:a.b.c.d`. */
+function plainAddress(address: string): string {
+  return address.startsWith("::ffff:") ? address.slice("::ffff:".length) : address;
+}

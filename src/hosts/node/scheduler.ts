@@ -1,0 +1,39 @@
+import { clearTimeout, setImmediate, setTimeout } from "node:timers";
+import type { Scheduler } from "../../ports/scheduler.ts";
+
+/** Timers hold 31 bits of milliseconds; a longer wait is woken early and asks again. */
+const waitMsMax = 2 ** 31 - 1;
+
+/**
+ * `soon` is the check phase of Node's event loop: by then all sockets that had something to read in this turn were read, so
+ * that one write takes the messages of all of them.
+ */
+export class NodeScheduler implements Scheduler {
+  #wake: () => void = () => {};
+  #timer: NodeJS.Timeout | undefined;
+  #tasks: (() => void)[] = [];
+
+  onWake(wake: () => void): void {
+    this.#wake = wake;
+  }
+
+  wakeAt(atMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#wake(), Math.min(Math.max(0, atMs - Date.now()), waitMsMax));
+  }
+
+  soon(task: () => void): void {
+    this.#tasks.push(task);
+    if (this.#tasks.length === 1) setImmediate(() => this.#runTasks());
+  }
+
+  /** Ends the timer, so that nothing keeps the process alive. */
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #runTasks(): void {
+    for (let i = 0; i < this.#tasks.length; i++) this.#tasks[i]!();
+    this.#tasks = [];
+  }
+}

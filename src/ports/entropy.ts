@@ -1,0 +1,4 @@
+export interface Entropy {
+  /** Uniform in [0, 1). */
+  random(): number;
+}

@@ -1,0 +1,23 @@
+/** One end of a byte stream between a client and the broker, as the host carries it (TCP, WebSocket, MessagePort, in process). */
+export interface Connection {
+  /** The client's address, as text: IPv4 dotted or IPv6; a carrier without addresses says 127.0.0.1. */
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  /** The address the client came by: what it is told to come to again. */
+  readonly localAddress: string;
+  readonly localPort: number;
+
+  /** Sends the chunks as one; they are not changed afterwards. Sending on a closed connection does nothing. */
+  send(chunks: readonly Uint8Array[]): void;
+
+  /** Ends the connection from this side; `closed` of its handler follows. */
+  close(): void;
+}
+
+/** What the broker does with one connection. */
+export interface ConnectionHandler {
+  /** Takes bytes as they arrived, cut anywhere. They may be reused by the host when the call returns. */
+  received(bytes: Uint8Array): void;
+  /** The connection is gone, from whichever side. Called once. */
+  closed(): void;
+}

@@ -1,0 +1,107 @@
+import type { Heartbeat } from "../../broker/broker.ts";
+import type { ConsumerHeartbeat, MessageModel } from "../../broker/client/consumers.ts";
+import { isTagExpression, type Subscription, subscribeByTags } from "../../broker/filter/subscription.ts";
+import { WasmqError } from "../../ports/error.ts";
+import { objects, readBody, text, writeBody } from "./body-json.ts";
+import { responseCode } from "./codes.ts";
+import { writeFields } from "./header-json.ts";
+import type { Remoting } from "./remoting.ts";
+import type { Request } from "./session.ts";
+
+/** Enums that C++ clients send by their place. */
+const consumeTypes = ["CONSUME_ACTIVELY", "CONSUME_PASSIVELY", "CONSUME_POP"];
+const messageModels: readonly MessageModel[] = ["BROADCASTING", "CLUSTERING"];
+const consumeFromWheres = [
+  "CONSUME_FROM_LAST_OFFSET",
+  "CONSUME_FROM_LAST_OFFSET_AND_FROM_MIN_WHEN_BOOT_FIRST",
+  "CONSUME_FROM_MIN_OFFSET",
+  "CONSUME_FROM_MAX_OFFSET",
+  "CONSUME_FROM_FIRST_OFFSET",
+  "CONSUME_FROM_TIMESTAMP",
+];
+
+/** 34 (ClientManageProcessor.heartBeat). */
+export function heartBeat(request: Request, remoting: Remoting): void {
+  const body = readBody(request.body);
+  const clientId = text(body["clientID"]);
+  if (clientId === undefined) throw new WasmqError("SYSTEM_ERROR", "the heartbeat names no clientID");
+  const withoutSubscriptions = body["withoutSub"] === true;
+  const hashCode = (tag: string): number => remoting.broker.store.core.hashCode(tag);
+  const heartbeat: Heartbeat = {
+    clientId,
+    language: request.header.language,
+    version: request.header.version,
+    producerGroups: objects(body["producerDataSet"]).flatMap((producer) => text(producer["groupName"]) ?? []),
+    consumers: objects(body["consumerDataSet"]).flatMap((consumer): ConsumerHeartbeat[] => {
+      const group = text(consumer["groupName"]);
+      if (group === undefined) return [];
+      return [
+        {
+          group,
+          consumeType: enumName(consumer["consumeType"], consumeTypes),
+          messageModel: enumName(consumer["messageModel"], messageModels) === "BROADCASTING" ? "BROADCASTING" : "CLUSTERING",
+          consumeFromWhere: enumName(consumer["consumeFromWhere"], consumeFromWheres),
+          subscriptions: withoutSubscriptions
+            ? undefined
+            : objects(consumer["subscriptionDataSet"]).flatMap((data) => readSubscription(data, hashCode) ?? []),
+        },
+      ];
+    }),
+  };
+  remoting.broker.heartbeat(request.session, heartbeat);
+  request.reply(responseCode.success);
+}
+
+/** 35 (ClientManageProcessor.unregisterClient). */
+export function unregisterClient(request: Request, remoting: Remoting): void {
+  const { fields } = request.header;
+  remoting.broker.unregister(
+    request.session,
+    fields.optionalText("producerGroup"),
+    fields.optionalText("consumerGroup"),
+  );
+  request.reply(responseCode.success);
+}
+
+/** 38 (ConsumerManageProcessor.getConsumerListByGroup). */
+export function getConsumerList(request: Request, remoting: Remoting): void {
+  const group = request.header.fields.text("consumerGroup");
+  const consumerIdList = remoting.broker.consumers.memberIds(group);
+  if (consumerIdList.length === 0) {
+    throw new WasmqError("SYSTEM_ERROR", `no consumer for this group, ${group}`);
+  }
+  request.reply(responseCode.success, "", undefined, writeBody({ consumerIdList }));
+}
+
+/** 46: a consumer asks at its start whether its filter is understood (ClientManageProcessor.checkClientConfig). */
+export function checkClientConfig(request: Request, remoting: Remoting): void {
+  const body = readBody(request.body);
+  const [data] = objects([body["subscriptionData"]]);
+  remoting.broker.checkExpressionType(data === undefined ? undefined : text(data["expressionType"]));
+  request.reply(responseCode.success, writeFields({}));
+}
+
+function readSubscription(
+  data: Record<string, unknown>,
+  hashCode: (tag: string) => number,
+): Subscription | undefined {
+  const topic = text(data["topic"]);
+  if (topic === undefined) return undefined;
+  const expression = text(data["subString"]) ?? "*";
+  const expressionType = text(data["expressionType"]);
+  const version = readVersion(data["subVersion"]);
+  if (isTagExpression(expressionType)) return subscribeByTags(topic, expression, version, hashCode);
+  return { topic, expressionType: expressionType!, expression, version, tagHashes: undefined };
+}
+
+/** A number, or text where the client's language or its unit makes it so. */
+function readVersion(value: unknown): bigint {
+  if (typeof value === "number" && Number.isSafeInteger(value)) return BigInt(value);
+  if (typeof value === "string" && /^\d{1,19}$/.test(value)) return BigInt(value);
+  return 0n;
+}
+
+function enumName<T extends string>(value: unknown, names: readonly T[]): T | "" {
+  if (typeof value === "number") return names[value] ?? "";
+  return names.find((name) => name === value) ?? "";
+}

@@ -1,0 +1,62 @@
+import type { ErrorCode } from "../../ports/error.ts";
+
+/** Numbers of org.apache.rocketmq.remoting.protocol.RequestCode. */
+export const requestCode = {
+  sendMessage: 10,
+  pullMessage: 11,
+  queryConsumerOffset: 14,
+  updateConsumerOffset: 15,
+  searchOffsetByTimestamp: 29,
+  getMaxOffset: 30,
+  getMinOffset: 31,
+  getEarliestMessageStoreTime: 32,
+  viewMessageById: 33,
+  heartBeat: 34,
+  unregisterClient: 35,
+  consumerSendMessageBack: 36,
+  getConsumerListByGroup: 38,
+  notifyConsumerIdsChanged: 40,
+  lockBatch: 41,
+  unlockBatch: 42,
+  checkClientConfig: 46,
+  getRouteInfoByTopic: 105,
+  getBrokerClusterInfo: 106,
+  sendMessageV2: 310,
+  sendBatchMessage: 320,
+  litePullMessage: 361,
+} as const;
+
+/** Numbers of org.apache.rocketmq.remoting.protocol.ResponseCode and RemotingSysResponseCode. */
+export const responseCode = {
+  success: 0,
+  pullNotFound: 19,
+  pullRetryImmediately: 20,
+  pullOffsetMoved: 21,
+} as const;
+
+const systemError = 1;
+
+/** What each stable code is on this wire. Codes that never reach a client over it are system errors. */
+const numbers: Partial<Record<ErrorCode, number>> = {
+  SYSTEM_BUSY: 2,
+  REQUEST_CODE_NOT_SUPPORTED: 3,
+  FLUSH_DISK_TIMEOUT: 10,
+  MESSAGE_ILLEGAL: 13,
+  SERVICE_NOT_AVAILABLE: 14,
+  NO_PERMISSION: 16,
+  TOPIC_NOT_EXIST: 17,
+  QUERY_NOT_FOUND: 22,
+  SUBSCRIPTION_PARSE_FAILED: 23,
+  SUBSCRIPTION_NOT_EXIST: 24,
+  SUBSCRIPTION_NOT_LATEST: 25,
+  SUBSCRIPTION_GROUP_NOT_EXIST: 26,
+  INVALID_PARAMETER: 29,
+};
+
+/** INVALID_PARAMETER is of 5.x; clients before it know only the system error (remoting facts: 4.9.1 answers 1). */
+const firstVersionWithInvalidParameter = 413;
+
+export function numberOf(code: ErrorCode, clientVersion: number): number {
+  if (code === "INVALID_PARAMETER" && clientVersion < firstVersionWithInvalidParameter) return systemError;
+  return numbers[code] ?? systemError;
+}

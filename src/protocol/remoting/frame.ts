@@ -1,0 +1,147 @@
+import { frameBytesMax, headerBytesMax, partialFrameBytesTotalMax } from "../../limits.ts";
+
+/*
+ * A frame (RemotingCommand, NettyDecoder), big-endian:
+ *
+ *   0  i32  length of all that follows
+ *   4  u8   how the header is written: 0 JSON, 1 ROCKETMQ
+ *   5  u24  length of the header
+ *   8  header, then body
+ */
+const lengthBytes = 4;
+const prefixBytes = 8;
+
+export interface Frame {
+  readonly serializeType: number;
+  readonly header: Uint8Array;
+  readonly body: Uint8Array;
+}
+
+/** Why a peer's bytes are no frames; the connection can't go on. */
+export class FrameError extends Error {}
+
+/** Bytes of unfinished frames over all connections of a broker. */
+export class PartialFrames {
+  bytes = 0;
+}
+
+/**
+ * Cuts a stream into frames. Whole frames are handed on as views of what arrived; only an unfinished one is copied, into a
+ * buffer that grows as its bytes come, never by what its length claims.
+ */
+export class FrameReader {
+  readonly #handle: (frame: Frame) => void;
+  readonly #partials: PartialFrames;
+  #partial = new Uint8Array(0);
+  #partialLength = 0;
+
+  constructor(partials: PartialFrames, handle: (frame: Frame) => void) {
+    this.#partials = partials;
+    this.#handle = handle;
+  }
+
+  /** Throws FrameError when what arrived can't be a frame. */
+  push(bytes: Uint8Array): void {
+    let at = 0;
+    while (this.#partialLength > 0 && at < bytes.length) at += this.#continue(bytes, at);
+    while (bytes.length - at >= prefixBytes) {
+      const end = at + lengthBytes + frameLength(bytes, at);
+      if (end > bytes.length) break;
+      this.#handle(frameOf(bytes, at, end));
+      at = end;
+    }
+    if (at < bytes.length) {
+      if (bytes.length - at >= lengthBytes) frameLength(bytes, at);
+      this.#keep(bytes.subarray(at));
+    }
+  }
+
+  /** Gives back what an unfinished frame holds. */
+  end(): void {
+    this.#release();
+  }
+
+  /** Adds to the unfinished frame; the number of bytes taken. */
+  #continue(bytes: Uint8Array, at: number): number {
+    const wanted =
+      this.#partialLength < prefixBytes
+        ? prefixBytes - this.#partialLength
+        : lengthBytes + frameLength(this.#partial, 0) - this.#partialLength;
+    const taken = Math.min(wanted, bytes.length - at);
+    this.#keep(bytes.subarray(at, at + taken));
+    if (this.#partialLength >= lengthBytes) {
+      const end = lengthBytes + frameLength(this.#partial, 0);
+      if (this.#partialLength >= prefixBytes && this.#partialLength === end) {
+        const frame = frameOf(this.#partial, 0, end);
+        this.#release();
+        this.#handle(frame);
+      }
+    }
+    return taken;
+  }
+
+  #keep(bytes: Uint8Array): void {
+    const length = this.#partialLength + bytes.length;
+    if (length > this.#partial.length) {
+      const capacity = Math.max(length, Math.min(2 * this.#partial.length, frameBytesMax));
+      this.#partials.bytes += capacity - this.#partial.length;
+      const larger = new Uint8Array(capacity);
+      larger.set(this.#partial.subarray(0, this.#partialLength));
+      this.#partial = larger;
+      if (this.#partials.bytes > partialFrameBytesTotalMax) {
+        throw new FrameError("too many bytes of unfinished frames");
+      }
+    }
+    this.#partial.set(bytes, this.#partialLength);
+    this.#partialLength = length;
+  }
+
+  #release(): void {
+    this.#partials.bytes -= this.#partial.length;
+    this.#partial = new Uint8Array(0);
+    this.#partialLength = 0;
+  }
+}
+
+/** The checked length field. NettyDecoder counts the field itself into the limit. */
+function frameLength(bytes: Uint8Array, at: number): number {
+  const length = readInt32(bytes, at);
+  if (length < prefixBytes - lengthBytes || length > frameBytesMax - lengthBytes) {
+    throw new FrameError(`a frame of ${length} bytes: allowed are 4 to ${frameBytesMax - lengthBytes}`);
+  }
+  return length;
+}
+
+function frameOf(bytes: Uint8Array, at: number, end: number): Frame {
+  const headerLength = (bytes[at + 5]! << 16) | (bytes[at + 6]! << 8) | bytes[at + 7]!;
+  const bodyAt = at + prefixBytes + headerLength;
+  if (bodyAt > end) throw new FrameError("a header longer than its frame");
+  if (headerLength > headerBytesMax) throw new FrameError(`a header of more than ${headerBytesMax} bytes`);
+  return {
+    serializeType: bytes[at + 4]!,
+    header: bytes.subarray(at + prefixBytes, bodyAt),
+    body: bytes.subarray(bodyAt, end),
+  };
+}
+
+/** Writes the eight bytes before header and body. */
+export function writePrefix(into: Uint8Array, at: number, headerLength: number, bodyLength: number): void {
+  writeInt32(into, at, 4 + headerLength + bodyLength);
+  into[at + 4] = 0;
+  into[at + 5] = headerLength >>> 16;
+  into[at + 6] = headerLength >>> 8;
+  into[at + 7] = headerLength;
+}
+
+export { prefixBytes };
+
+function readInt32(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
+}
+
+function writeInt32(into: Uint8Array, at: number, value: number): void {
+  into[at] = value >>> 24;
+  into[at + 1] = value >>> 16;
+  into[at + 2] = value >>> 8;
+  into[at + 3] = value;
+}

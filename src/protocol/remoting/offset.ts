@@ -1,0 +1,64 @@
+import { responseCode } from "./codes.ts";
+import { writeFields } from "./header-json.ts";
+import type { Remoting } from "./remoting.ts";
+import type { Request } from "./session.ts";
+
+/** 14 (ConsumerManageProcessor.queryConsumerOffset). */
+export async function queryConsumerOffset(request: Request, remoting: Remoting): Promise<void> {
+  const { fields } = request.header;
+  const offset = await remoting.broker.offsets.query(
+    fields.text("consumerGroup"),
+    fields.text("topic"),
+    fields.int("queueId"),
+    fields.flag("setZeroIfNotFound"),
+  );
+  request.reply(responseCode.success, writeFields({ offset }));
+}
+
+/** 15 (ConsumerManageProcessor.updateConsumerOffset). */
+export function updateConsumerOffset(request: Request, remoting: Remoting): void {
+  const { fields } = request.header;
+  const topic = fields.text("topic");
+  const group = fields.text("consumerGroup");
+  remoting.broker.existingTopic(topic);
+  remoting.broker.existingGroup(group);
+  remoting.broker.offsets.commit(group, topic, fields.int("queueId"), fields.exactLong("commitOffset"));
+  request.reply(responseCode.success);
+}
+
+/** 29 (AdminBrokerProcessor.searchOffsetByTimestamp). */
+export async function searchOffsetByTimestamp(request: Request, remoting: Remoting): Promise<void> {
+  const { fields } = request.header;
+  const boundary = fields.optionalText("boundaryType")?.toUpperCase() === "UPPER" ? "UPPER" : "LOWER";
+  const offset = await remoting.broker.store.offsetByTime(
+    fields.text("topic"),
+    fields.int("queueId"),
+    fields.long("timestamp"),
+    boundary,
+  );
+  request.reply(responseCode.success, writeFields({ offset }));
+}
+
+/** 30: the offset of the next message to come (AdminBrokerProcessor.getMaxOffset). */
+export function getMaxOffset(request: Request, remoting: Remoting): void {
+  const { fields } = request.header;
+  const { maxOffset } = remoting.broker.store.range(fields.text("topic"), fields.int("queueId"));
+  request.reply(responseCode.success, writeFields({ offset: maxOffset }));
+}
+
+/** 31 (AdminBrokerProcessor.getMinOffset). */
+export function getMinOffset(request: Request, remoting: Remoting): void {
+  const { fields } = request.header;
+  const { minOffset } = remoting.broker.store.range(fields.text("topic"), fields.int("queueId"));
+  request.reply(responseCode.success, writeFields({ offset: minOffset }));
+}
+
+/** 32: -1 for a queue without messages (AdminBrokerProcessor.getEarliestMsgStoretime). */
+export async function getEarliestMessageStoreTime(request: Request, remoting: Remoting): Promise<void> {
+  const { fields } = request.header;
+  const { store } = remoting.broker;
+  const topic = fields.text("topic");
+  const queueId = fields.int("queueId");
+  const timestamp = (await store.storeTimeAt(topic, queueId, store.range(topic, queueId).minOffset)) ?? -1;
+  request.reply(responseCode.success, writeFields({ timestamp }));
+}

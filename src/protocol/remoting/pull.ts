@@ -1,0 +1,63 @@
+import type { PullListener, PullOutcome, PullResult } from "../../broker/pull/pull.ts";
+import type { WasmqError } from "../../ports/error.ts";
+import { responseCode } from "./codes.ts";
+import type { Remoting } from "./remoting.ts";
+import type { Request } from "./session.ts";
+
+/** Bits of a pull's sysFlag (PullSysFlag). */
+const commitOffsetBit = 1;
+const suspendBit = 2;
+const subscriptionBit = 4;
+
+const codes: Readonly<Record<PullOutcome, number>> = {
+  FOUND: responseCode.success,
+  NOT_FOUND: responseCode.pullNotFound,
+  RETRY_IMMEDIATELY: responseCode.pullRetryImmediately,
+  OFFSET_MOVED: responseCode.pullOffsetMoved,
+};
+
+/** 11, and 361 from lite pull consumers (PullMessageProcessor). */
+export function pullMessage(request: Request, remoting: Remoting): void {
+  const { fields } = request.header;
+  const sysFlag = fields.int("sysFlag");
+  remoting.broker.pulls.pull(
+    {
+      group: fields.text("consumerGroup"),
+      topic: fields.text("topic"),
+      queueId: fields.int("queueId"),
+      offset: fields.long("queueOffset"),
+      messagesMax: fields.int("maxMsgNums"),
+      bytesMax: fields.optionalLong("maxMsgBytes"),
+      commitOffset: (sysFlag & commitOffsetBit) !== 0 ? fields.exactLong("commitOffset") : undefined,
+      suspendMs: (sysFlag & suspendBit) !== 0 ? fields.long("suspendTimeoutMillis") : 0,
+      expression:
+        (sysFlag & subscriptionBit) !== 0
+          ? { text: fields.optionalText("subscription") ?? "*", type: fields.optionalText("expressionType") }
+          : undefined,
+      subscriptionVersion: fields.big("subVersion"),
+    },
+    request.session,
+    new PullReply(request),
+  );
+}
+
+class PullReply implements PullListener {
+  readonly #request: Request;
+
+  constructor(request: Request) {
+    this.#request = request;
+  }
+
+  pulled({ outcome, status, nextOffset, minOffset, maxOffset, records }: PullResult): void {
+    this.#request.reply(
+      codes[outcome],
+      `"suggestWhichBrokerId":"0","nextBeginOffset":"${nextOffset}","minOffset":"${minOffset}","maxOffset":"${maxOffset}"`,
+      status,
+      records,
+    );
+  }
+
+  failed(error: WasmqError): void {
+    this.#request.fail(error);
+  }
+}

@@ -1,0 +1,143 @@
+import type { Broker } from "../../broker/broker.ts";
+import type { RouteTable } from "../../namesrv/route-table.ts";
+import { WasmqError } from "../../ports/error.ts";
+import type { Connection, ConnectionHandler } from "../../ports/network.ts";
+import type { Scheduler } from "../../ports/scheduler.ts";
+import type { Telemetry } from "../../ports/telemetry.ts";
+import { checkClientConfig, getConsumerList, heartBeat, unregisterClient } from "./client.ts";
+import { requestCode } from "./codes.ts";
+import { PartialFrames } from "./frame.ts";
+import { lockBatch, unlockBatch } from "./lock.ts";
+import {
+  getEarliestMessageStoreTime,
+  getMaxOffset,
+  getMinOffset,
+  queryConsumerOffset,
+  searchOffsetByTimestamp,
+  updateConsumerOffset,
+} from "./offset.ts";
+import { pullMessage } from "./pull.ts";
+import { getBrokerClusterInfo, getRouteInfo } from "./route.ts";
+import { sendMessage, sendMessageV2 } from "./send.ts";
+import { consumerSendMessageBack } from "./send-back.ts";
+import { type Request, Session } from "./session.ts";
+import { viewMessageById } from "./view-message.ts";
+
+export interface RemotingOptions {
+  /** The broker's `host:port` for clients that came by `localAddress`. */
+  readonly brokerAddress: (localAddress: string) => string;
+}
+
+type Handler = (request: Request, remoting: Remoting) => void | Promise<void>;
+
+/** What each request code does. NameServer and broker codes are told apart by number: every port serves both. */
+const handlers = new Map<number, Handler>([
+  [requestCode.sendMessage, sendMessage],
+  [requestCode.sendMessageV2, sendMessageV2],
+  [requestCode.sendBatchMessage, sendMessageV2],
+  [requestCode.pullMessage, pullMessage],
+  [requestCode.litePullMessage, pullMessage],
+  [requestCode.queryConsumerOffset, queryConsumerOffset],
+  [requestCode.updateConsumerOffset, updateConsumerOffset],
+  [requestCode.searchOffsetByTimestamp, searchOffsetByTimestamp],
+  [requestCode.getMaxOffset, getMaxOffset],
+  [requestCode.getMinOffset, getMinOffset],
+  [requestCode.getEarliestMessageStoreTime, getEarliestMessageStoreTime],
+  [requestCode.viewMessageById, viewMessageById],
+  [requestCode.heartBeat, heartBeat],
+  [requestCode.unregisterClient, unregisterClient],
+  [requestCode.consumerSendMessageBack, consumerSendMessageBack],
+  [requestCode.getConsumerListByGroup, getConsumerList],
+  [requestCode.lockBatch, lockBatch],
+  [requestCode.unlockBatch, unlockBatch],
+  [requestCode.checkClientConfig, checkClientConfig],
+  [requestCode.getRouteInfoByTopic, getRouteInfo],
+  [requestCode.getBrokerClusterInfo, getBrokerClusterInfo],
+]);
+
+/** RocketMQ's remoting protocol: frames in, frames out, on whatever carries bytes. */
+export class Remoting {
+  readonly broker: Broker;
+  readonly routes: RouteTable;
+  readonly options: RemotingOptions;
+  readonly partialFrames = new PartialFrames();
+  readonly #scheduler: Scheduler;
+  readonly #telemetry: Telemetry;
+  readonly #sessions = new Set<Session>();
+  #unflushed: Session[] = [];
+
+  constructor(
+    broker: Broker,
+    routes: RouteTable,
+    ports: { readonly scheduler: Scheduler; readonly telemetry: Telemetry },
+    options: RemotingOptions,
+  ) {
+    this.broker = broker;
+    this.routes = routes;
+    this.options = options;
+    this.#scheduler = ports.scheduler;
+    this.#telemetry = ports.telemetry;
+  }
+
+  accept(connection: Connection): ConnectionHandler {
+    const session = new Session(this, connection);
+    this.#sessions.add(session);
+    return {
+      received: (bytes) => {
+        try {
+          session.received(bytes);
+        } catch (error) {
+          this.unexpected(error, 0);
+          connection.close();
+        }
+      },
+      closed: () => {
+        this.#sessions.delete(session);
+        session.closed();
+      },
+    };
+  }
+
+  /** Ends all connections, after what is queued on them. */
+  close(): void {
+    for (const session of this.#sessions) {
+      session.flush();
+      session.connection.close();
+    }
+  }
+
+  handle(request: Request): void {
+    const handler = handlers.get(request.header.code);
+    try {
+      if (handler === undefined) {
+        throw new WasmqError("REQUEST_CODE_NOT_SUPPORTED", ` request type ${request.header.code} not supported`);
+      }
+      const outcome = handler(request, this);
+      if (outcome instanceof Promise) outcome.catch((error) => request.fail(error));
+    } catch (error) {
+      request.fail(error);
+    }
+  }
+
+  flushSoon(session: Session): void {
+    if (this.#unflushed.length === 0) {
+      this.#scheduler.soon(() => {
+        const sessions = this.#unflushed;
+        this.#unflushed = [];
+        for (const unflushed of sessions) unflushed.flush();
+      });
+    }
+    this.#unflushed.push(session);
+  }
+
+  refused(address: string, reason: string): void {
+    this.#telemetry.log("warn", "a connection was closed", { address, reason });
+  }
+
+  unexpected(error: unknown, code: number): void {
+    this.#telemetry.log("error", "a request failed unexpectedly", {
+      code,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+  }
+}

@@ -1,0 +1,53 @@
+import { type BrokerAddress, type BrokerData, localBroker } from "../../namesrv/route-table.ts";
+import { WasmqError } from "../../ports/error.ts";
+import { writeBody } from "./body-json.ts";
+import { responseCode } from "./codes.ts";
+import type { Remoting } from "./remoting.ts";
+import type { Request } from "./session.ts";
+
+/** 105 (ClientRequestProcessor.getRouteInfoByTopic). Keys are quoted: every client reads them so. */
+export function getRouteInfo(request: Request, remoting: Remoting): void {
+  const topic = request.header.fields.text("topic");
+  const route = remoting.routes.route(topic);
+  if (route === undefined) {
+    throw new WasmqError(
+      "TOPIC_NOT_EXIST",
+      `No topic route info in name server for the topic: ${topic}`,
+    );
+  }
+  const body = {
+    brokerDatas: route.brokers.map((broker) => brokerData(broker, request, remoting)),
+    filterServerTable: {},
+    queueDatas: route.queues.map(({ brokerName, perm, readQueueNums, topicSysFlag, writeQueueNums }) => ({
+      brokerName,
+      perm,
+      readQueueNums,
+      topicSysFlag,
+      writeQueueNums,
+    })),
+  };
+  request.reply(responseCode.success, "", undefined, writeBody(body));
+}
+
+/** 106 (DefaultRequestProcessor.getBrokerClusterInfo). */
+export function getBrokerClusterInfo(request: Request, remoting: Remoting): void {
+  const brokerAddrTable: Record<string, unknown> = {};
+  const clusterAddrTable: Record<string, string[]> = {};
+  for (const broker of remoting.routes.brokers()) {
+    brokerAddrTable[broker.brokerName] = brokerData(broker, request, remoting);
+    clusterAddrTable[broker.cluster] ??= [];
+    clusterAddrTable[broker.cluster]!.push(broker.brokerName);
+  }
+  request.reply(responseCode.success, "", undefined, writeBody({ brokerAddrTable, clusterAddrTable }));
+}
+
+function brokerData({ addresses, brokerName, cluster }: BrokerData, request: Request, remoting: Remoting) {
+  const written = (address: BrokerAddress): string =>
+    address === localBroker ? remoting.options.brokerAddress(request.session.connection.localAddress) : address;
+  return {
+    brokerAddrs: Object.fromEntries([...addresses].map(([id, address]) => [id, written(address)])),
+    brokerName,
+    cluster,
+    enableActingMaster: false,
+  };
+}

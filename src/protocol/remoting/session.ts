@@ -1,0 +1,148 @@
+import { outputChunkBytesMax } from "../../limits.ts";
+import type { Client } from "../../broker/client/client.ts";
+import { WasmqError } from "../../ports/error.ts";
+import type { Connection, ConnectionHandler } from "../../ports/network.ts";
+import { encodeUtf8Into } from "../../ports/text.ts";
+import { numberOf, requestCode } from "./codes.ts";
+import { type Frame, FrameError, FrameReader, prefixBytes, writePrefix } from "./frame.ts";
+import { type Header, readHeader, writeFields, writeOneway, writeResponse } from "./header-json.ts";
+import type { Remoting } from "./remoting.ts";
+
+const jsonSerializeType = 0;
+const noBytes = new Uint8Array(0);
+
+/** One request and the way back to who made it. Its body is only valid until the handler returns. */
+export class Request {
+  readonly session: Session;
+  readonly header: Header;
+  readonly body: Uint8Array;
+
+  constructor(session: Session, header: Header, body: Uint8Array) {
+    this.session = session;
+    this.header = header;
+    this.body = body;
+  }
+
+  /** `extFields` as `writeFields` makes them. A one-way request is never answered. */
+  reply(code: number, extFields = "", remark?: string, body: Uint8Array = noBytes): void {
+    if (this.header.isOneway) return;
+    this.session.write(writeResponse(code, this.header.opaque, extFields, remark), body);
+  }
+
+  fail(error: unknown): void {
+    if (error instanceof WasmqError) {
+      this.reply(numberOf(error.code, this.header.version), "", error.message);
+      return;
+    }
+    // Ours, not the client's: the one place where a bug shows without ending the broker.
+    this.session.remoting.unexpected(error, this.header.code);
+    this.reply(numberOf("SYSTEM_ERROR", 0), "", error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** One connection that speaks remoting. */
+export class Session implements ConnectionHandler, Client {
+  readonly remoting: Remoting;
+  readonly connection: Connection;
+  readonly address: string;
+  /** The client's address as records have it. */
+  readonly bornHost: Uint8Array;
+  readonly #frames: FrameReader;
+  #isClosed = false;
+  #opaque = 0;
+  #chunks: Uint8Array[] = [];
+  #out = new Uint8Array(1024);
+  #outLength = 0;
+
+  constructor(remoting: Remoting, connection: Connection) {
+    this.remoting = remoting;
+    this.connection = connection;
+    this.address = `${connection.remoteAddress}:${connection.remotePort}`;
+    this.bornHost = remoting.broker.store.core.encodeHost(connection.remoteAddress, connection.remotePort);
+    this.#frames = new FrameReader(remoting.partialFrames, (frame) => this.#frame(frame));
+  }
+
+  received(bytes: Uint8Array): void {
+    if (this.#isClosed) return;
+    try {
+      this.#frames.push(bytes);
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      this.#refuse(error.message);
+    }
+  }
+
+  closed(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#frames.end();
+    this.#chunks = [];
+    this.remoting.broker.disconnected(this);
+  }
+
+  notifyConsumerIdsChanged(group: string): void {
+    const fields = writeFields({ consumerGroup: group });
+    this.write(writeOneway(requestCode.notifyConsumerIdsChanged, ++this.#opaque, fields), noBytes);
+  }
+
+  /** Queues a frame. All that is queued in one turn leaves as one write. */
+  write(header: string, body: Uint8Array): void {
+    if (this.#isClosed) return;
+    if (this.#outLength === 0 && this.#chunks.length === 0) this.remoting.flushSoon(this);
+    const direct = body.length > this.#directBytesMin;
+    this.#reserve(prefixBytes + 3 * header.length + (direct ? 0 : body.length));
+    const headerLength = encodeUtf8Into(header, this.#out, this.#outLength + prefixBytes);
+    writePrefix(this.#out, this.#outLength, headerLength, body.length);
+    this.#outLength += prefixBytes + headerLength;
+    if (direct) {
+      this.#cut();
+      this.#chunks.push(body);
+    } else {
+      this.#out.set(body, this.#outLength);
+      this.#outLength += body.length;
+      if (this.#outLength > outputChunkBytesMax) this.#cut();
+    }
+  }
+
+  flush(): void {
+    this.#cut();
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    if (!this.#isClosed && chunks.length > 0) this.connection.send(chunks);
+  }
+
+  /** A body larger than this is sent as it is rather than copied. */
+  readonly #directBytesMin = 4096;
+
+  #cut(): void {
+    if (this.#outLength === 0) return;
+    this.#chunks.push(this.#out.slice(0, this.#outLength));
+    this.#outLength = 0;
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#outLength + bytes <= this.#out.length) return;
+    if (this.#outLength > outputChunkBytesMax / 2) this.#cut();
+    if (this.#outLength + bytes <= this.#out.length) return;
+    const larger = new Uint8Array(2 * (this.#outLength + bytes));
+    larger.set(this.#out.subarray(0, this.#outLength));
+    this.#out = larger;
+  }
+
+  #frame(frame: Frame): void {
+    if (this.#isClosed) return;
+    if ((frame.serializeType & 0x7f) !== jsonSerializeType) {
+      throw new FrameError(`headers of serialize type ${frame.serializeType} are not read`);
+    }
+    const header = readHeader(frame.header);
+    if (header === undefined) throw new FrameError("a header that is no JSON object with code and opaque");
+    if (header.isResponse) return;
+    this.remoting.handle(new Request(this, header, frame.body));
+  }
+
+  #refuse(reason: string): void {
+    this.remoting.refused(this.address, reason);
+    this.flush();
+    this.connection.close();
+  }
+}

@@ -1,0 +1,475 @@
+import type { RecordToEncode, Region } from "../core/core.ts";
+import { pendingBytesMax, recordBytesMax } from "../limits.ts";
+import { WasmqError } from "../ports/error.ts";
+import type { StorageWrite } from "../ports/log-storage.ts";
+import type { ConsumeQueue } from "./consume-queue.ts";
+import type { StoreContext } from "./context.ts";
+import { attempt, type Eventually } from "./eventually.ts";
+import type { Segment, Segments } from "./segments.ts";
+
+/** A message as the broker hands it over. Body and properties are copied before `append` returns. */
+export interface MessageToStore {
+  readonly topic: string;
+  readonly topicBytes: Uint8Array;
+  readonly flag: number;
+  readonly sysFlag: number;
+  readonly bornTimestamp: number;
+  /** As `Core.encodeHost` makes them. */
+  readonly bornHost: Uint8Array;
+  readonly storeHost: Uint8Array;
+  readonly reconsumeTimes: number;
+  readonly preparedTransactionOffset: number;
+  readonly body: Uint8Array;
+  readonly properties: string;
+  /** The body is a MessageBatch: each of its items becomes a record of its own. */
+  readonly batch: boolean;
+}
+
+/** Where a message (for a batch: its first) stands. */
+export interface StoredMessage {
+  readonly physicalOffset: number;
+  readonly queueOffset: number;
+  readonly storeTimestamp: number;
+  /** The size of each record, in order; one, but for a batch. */
+  readonly sizes: readonly number[];
+}
+
+/**
+ * Told once, after `append` has returned: `stored` when the message is kept as the flush mode promises it (ASYNC_FLUSH: in
+ * the operating system's hands, so that the death of this process loses nothing; SYNC_FLUSH: on the medium), `failed` when
+ * it is not known to be kept.
+ */
+export interface AppendListener {
+  stored(message: StoredMessage): void;
+  failed(error: WasmqError): void;
+}
+
+/** One record on its way to its queue. */
+interface Entry {
+  readonly queue: ConsumeQueue;
+  readonly physicalOffset: number;
+  readonly size: number;
+  readonly tagsHigh: number;
+  readonly tagsLow: number;
+  readonly storeTimestamp: number;
+  /** Of the last record of an append: whom to tell what. */
+  readonly listener: AppendListener | undefined;
+  readonly stored: StoredMessage | undefined;
+}
+
+/** Records that go to the storage as one group. */
+interface Group {
+  readonly region: Region;
+  length: number;
+  /** Where in the region the bytes of which segment begin. */
+  readonly pieces: { segment: Segment; at: number; from: number }[];
+  readonly created: Promise<void>[];
+  entries: Entry[];
+}
+
+/**
+ * The CommitLog: every record of every queue, in order of arrival (org.apache.rocketmq.store.CommitLog).
+ *
+ * Appending encodes the record where it waits in memory; one write takes all that arrived together, and under SYNC_FLUSH one
+ * sync takes all that was written meanwhile. A message becomes visible in its ConsumeQueue, and its sender hears of it, only
+ * when it is kept: no consumer ever sees what a crash could take back.
+ */
+export class CommitLog {
+  readonly segments: Segments;
+  readonly #context: StoreContext;
+  readonly #arrived: (queue: ConsumeQueue) => void;
+  readonly #schedule: (task: () => void) => void;
+  readonly #onFailure: (error: WasmqError) => void;
+
+  /** The end of what is visible. */
+  committedEnd = 0;
+  /** Start and store time of the last visible record; 0 before the first. */
+  lastCommitted = { physicalOffset: 0, storeTimestamp: 0 };
+  /** The end of what the storage was given. */
+  #writtenEnd = 0;
+  /** The end of what is encoded: the physical offset of the next record. */
+  #end = 0;
+
+  #filling: Group;
+  #spare: Group;
+  #scheduled = false;
+  #writing = false;
+  #syncing = false;
+  #awaitingSync: Entry[] = [];
+  readonly #unsynced = new Set<string>();
+  #failure: WasmqError | undefined;
+
+  constructor(
+    context: StoreContext,
+    segments: Segments,
+    hooks: {
+      /** Runs a task once the messages that came together have been appended. */
+      schedule: (task: () => void) => void;
+      /** Called once per queue and group, after the group's messages became visible. */
+      arrived: (queue: ConsumeQueue) => void;
+      /** The storage failed: nothing more is accepted. Called once. */
+      failed: (error: WasmqError) => void;
+    },
+  ) {
+    this.#context = context;
+    this.segments = segments;
+    this.#schedule = hooks.schedule;
+    this.#arrived = hooks.arrived;
+    this.#onFailure = hooks.failed;
+    const bytes = Math.max(pendingBytesMax, context.recordWindow.byteLength + recordBytesMax);
+    this.#filling = { region: context.core.allocate(bytes), length: 0, pieces: [], created: [], entries: [] };
+    this.#spare = { region: context.core.allocate(bytes), length: 0, pieces: [], created: [], entries: [] };
+  }
+
+  /** Memory for two records of the largest size, lent to recovery: nothing is appended before it ends. */
+  get recoveryWindow(): Region {
+    return this.#filling.region;
+  }
+
+  /** Begins where recovery found the log's end. */
+  startAt(end: number, lastRecord: { physicalOffset: number; storeTimestamp: number }): void {
+    this.#end = end;
+    this.#writtenEnd = end;
+    this.committedEnd = end;
+    this.lastCommitted = lastRecord;
+  }
+
+  /** Why nothing is accepted any more, if so. */
+  get failure(): WasmqError | undefined {
+    return this.#failure;
+  }
+
+  /**
+   * Takes a message for a queue. Throws MESSAGE_ILLEGAL for one that no record can hold, SYSTEM_BUSY when too much waits for
+   * the storage, SERVICE_NOT_AVAILABLE after the storage has failed; nothing is changed then and the listener is not called.
+   */
+  append(message: MessageToStore, queue: ConsumeQueue, listener: AppendListener): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    const { core, clock, options } = this.#context;
+    if (message.body.length > options.maxMessageSize) {
+      throw new WasmqError(
+        "MESSAGE_ILLEGAL",
+        `the message body has ${message.body.length} bytes, more than the ${options.maxMessageSize} of maxMessageSize`,
+      );
+    }
+    const storeTimestamp = clock.now();
+    const record: RecordToEncode = {
+      queueId: queue.queueId,
+      flag: message.flag,
+      queueOffset: queue.nextOffset,
+      sysFlag: message.sysFlag,
+      bornTimestamp: message.bornTimestamp,
+      bornHost: message.bornHost,
+      storeTimestamp,
+      storeHost: message.storeHost,
+      reconsumeTimes: message.reconsumeTimes,
+      preparedTransactionOffset: message.preparedTransactionOffset,
+      topic: message.topicBytes,
+      body: message.body,
+      properties: message.properties,
+    };
+    const sizeMax = message.batch ? core.batchSizeMax(record) : core.recordSizeMax(record);
+    if (sizeMax < 0) throw new WasmqError("MESSAGE_ILLEGAL", "the body is no well-formed batch of messages");
+    const group = this.#groupWithRoom(sizeMax + blankBytes);
+    if (message.batch) this.#appendBatch(group, record, queue, listener);
+    else this.#appendOne(group, record, message, queue, listener);
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      this.#schedule(() => {
+        this.#scheduled = false;
+        this.#write();
+      });
+    }
+  }
+
+  #appendOne(
+    group: Group,
+    record: RecordToEncode,
+    message: MessageToStore,
+    queue: ConsumeQueue,
+    listener: AppendListener,
+  ): void {
+    const { core, options } = this.#context;
+    let encoded = core.encodeRecord(group.region, group.length, this.#end, record);
+    if (encoded.size < 0) throw propertiesTooLong();
+    if (this.#makeWay(group, encoded.size)) {
+      encoded = core.encodeRecord(group.region, group.length, this.#end, record);
+    }
+    let { tagsHigh, tagsLow } = encoded;
+    const code = options.tagsCodeOf?.(message.topic, () => message.properties, record.storeTimestamp);
+    if (code !== undefined) {
+      tagsHigh = Math.floor(code / 2 ** 32);
+      tagsLow = code | 0;
+    }
+    const size = encoded.size;
+    group.entries.push({
+      queue,
+      physicalOffset: this.#end,
+      size,
+      tagsHigh,
+      tagsLow,
+      storeTimestamp: record.storeTimestamp,
+      listener,
+      stored: {
+        physicalOffset: this.#end,
+        queueOffset: record.queueOffset,
+        storeTimestamp: record.storeTimestamp,
+        sizes: [size],
+      },
+    });
+    queue.nextOffset++;
+    this.#end += size;
+    group.length += size;
+  }
+
+  #appendBatch(group: Group, record: RecordToEncode, queue: ConsumeQueue, listener: AppendListener): void {
+    const { core } = this.#context;
+    let encoded = core.encodeBatch(group.region, group.length, this.#end, record);
+    if (encoded.count <= 0) {
+      throw encoded.count === 0 || encoded.size >= 0
+        ? new WasmqError("MESSAGE_ILLEGAL", "the body is no well-formed batch of messages")
+        : propertiesTooLong();
+    }
+    if (this.#makeWay(group, encoded.size)) {
+      encoded = core.encodeBatch(group.region, group.length, this.#end, record);
+    }
+    const sizes: number[] = [];
+    for (let i = 0; i < encoded.count; i++) sizes.push(encoded.sizeOf(i));
+    const stored = {
+      physicalOffset: this.#end,
+      queueOffset: record.queueOffset,
+      storeTimestamp: record.storeTimestamp,
+      sizes,
+    };
+    let physicalOffset = this.#end;
+    sizes.forEach((size, i) => {
+      const last = i === sizes.length - 1;
+      group.entries.push({
+        queue,
+        physicalOffset,
+        size,
+        tagsHigh: encoded.tagsHighOf(i),
+        tagsLow: encoded.tagsLowOf(i),
+        storeTimestamp: record.storeTimestamp,
+        listener: last ? listener : undefined,
+        stored: last ? stored : undefined,
+      });
+      physicalOffset += size;
+    });
+    queue.nextOffset += sizes.length;
+    this.#end = physicalOffset;
+    group.length += encoded.size;
+  }
+
+  /** The group that is being filled, once it has room; SYSTEM_BUSY if it can't get it. */
+  #groupWithRoom(bytes: number): Group {
+    if (this.#filling.length + bytes > this.#filling.region.byteLength) this.#write();
+    if (this.#filling.length + bytes > this.#filling.region.byteLength) {
+      throw new WasmqError("SYSTEM_BUSY", "the storage is behind: too many bytes wait to be written");
+    }
+    return this.#filling;
+  }
+
+  /**
+   * Sees to it that the segment has room for `size` bytes at the log's end. Where it has not, it is closed by a blank record
+   * and the log goes on in the next one (DefaultAppendMessageCallback.doAppend). True if the end has moved.
+   */
+  #makeWay(group: Group, size: number): boolean {
+    const { core } = this.#context;
+    const { segments } = this;
+    if (size + blankBytes > segments.fileSize) {
+      throw new WasmqError(
+        "MESSAGE_ILLEGAL",
+        `the message takes ${size} bytes, more than a CommitLog file of ${segments.fileSize} can hold`,
+      );
+    }
+    const remaining = segments.endOffset - this.#end;
+    const fits = remaining > 0 && size + blankBytes <= remaining;
+    if (fits) {
+      if (group.pieces.length === 0) this.#addPiece(group, segments.holding(this.#end)!);
+      return false;
+    }
+    if (remaining > 0) {
+      if (group.pieces.length === 0) this.#addPiece(group, segments.holding(this.#end)!);
+      core.encodeBlank(group.region, group.length, remaining);
+      group.length += blankBytes;
+      this.#end += remaining;
+    }
+    let added: { segment: Segment; created: Eventually<void> };
+    try {
+      added = segments.add();
+    } catch (error) {
+      throw this.#fail(error, "a CommitLog file could not be made");
+    }
+    if (added.created instanceof Promise) group.created.push(added.created);
+    this.#addPiece(group, added.segment);
+    return true;
+  }
+
+  #addPiece(group: Group, segment: Segment): void {
+    group.pieces.push({ segment, at: this.#end - segment.startOffset, from: group.length });
+  }
+
+  /** Hands what waits to the storage; again and again while more waits, and only one write at a time. */
+  #write(): void {
+    while (!this.#writing && this.#failure === undefined && this.#filling.length > 0) {
+      const group = this.#filling;
+      this.#filling = this.#spare;
+      this.#spare = group;
+      this.#writing = true;
+      const end = this.#end;
+      const bytes = group.region.bytes;
+      const writes: StorageWrite[] = group.pieces.map(({ segment, at, from }, i) => {
+        this.#unsynced.add(segment.file);
+        return { file: segment.file, at, bytes: bytes.subarray(from, group.pieces[i + 1]?.from ?? group.length) };
+      });
+      const { storage } = this.#context;
+      attempt(
+        () =>
+          group.created.length === 0
+            ? storage.write(writes)
+            : Promise.all(group.created).then(() => storage.write(writes)),
+        () => {
+          this.#writing = false;
+          this.#writtenEnd = end;
+          this.#written(this.#emptied(group));
+        },
+        (error) => {
+          this.#writing = false;
+          const failure = this.#fail(error, "the CommitLog could not be written");
+          failAll(this.#emptied(group), failure);
+        },
+      );
+      if (this.#writing) return;
+    }
+  }
+
+  #emptied(group: Group): Entry[] {
+    const entries = group.entries;
+    group.entries = [];
+    group.pieces.length = 0;
+    group.created.length = 0;
+    group.length = 0;
+    if (this.#filling.length > 0 && !this.#scheduled) {
+      this.#scheduled = true;
+      this.#schedule(() => {
+        this.#scheduled = false;
+        this.#write();
+      });
+    }
+    return entries;
+  }
+
+  #written(entries: Entry[]): void {
+    if (this.#context.options.flushDiskType === "ASYNC_FLUSH") {
+      this.#commit(entries, this.#writtenEnd);
+      return;
+    }
+    for (const entry of entries) this.#awaitingSync.push(entry);
+    this.#syncGroup();
+  }
+
+  /** Syncs what was written, group after group: all that is written during one sync shares the next. */
+  #syncGroup(): void {
+    if (this.#syncing || this.#awaitingSync.length === 0) return;
+    this.#syncing = true;
+    const entries = this.#awaitingSync;
+    const end = this.#writtenEnd;
+    this.#awaitingSync = [];
+    attempt(
+      () => this.#syncFiles(),
+      () => {
+        this.#syncing = false;
+        this.#commit(entries, end);
+        this.#syncGroup();
+      },
+      (error) => {
+        this.#syncing = false;
+        const failure = this.#fail(error, "the CommitLog could not be flushed");
+        failAll(entries, failure);
+      },
+    );
+  }
+
+  #syncFiles(): Eventually<void> {
+    const files = [...this.#unsynced];
+    this.#unsynced.clear();
+    return files.length === 0 ? undefined : this.#context.storage.sync(files);
+  }
+
+  /**
+   * Flushes what was written, for ASYNC_FLUSH's timer, checkpoints and the end. The last file written stays on the list only
+   * if more is written to it. Throws after a failure, and makes one of a failed flush.
+   */
+  async flush(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      await this.#syncFiles();
+    } catch (error) {
+      throw this.#fail(error, "the CommitLog could not be flushed");
+    }
+  }
+
+  /** Ends when nothing waits any more for its write or its sync; throws if the storage has failed. */
+  async settle(): Promise<void> {
+    for (;;) {
+      this.#write();
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#filling.length === 0 && !this.#writing && !this.#syncing && this.#awaitingSync.length === 0) return;
+      await new Promise<void>((resolve) => this.#schedule(resolve));
+      await Promise.resolve();
+    }
+  }
+
+  #commit(entries: readonly Entry[], end: number): void {
+    const touched: ConsumeQueue[] = [];
+    for (const entry of entries) {
+      const { queue } = entry;
+      queue.append(entry.physicalOffset, entry.size, entry.tagsHigh, entry.tagsLow);
+      if (!queue.touched) {
+        queue.touched = true;
+        touched.push(queue);
+      }
+    }
+    this.committedEnd = end;
+    const last = entries.at(-1);
+    if (last !== undefined) {
+      this.lastCommitted = { physicalOffset: last.physicalOffset, storeTimestamp: last.storeTimestamp };
+    }
+    for (const entry of entries) {
+      if (entry.stored !== undefined) entry.listener?.stored(entry.stored);
+    }
+    for (const queue of touched) {
+      queue.touched = false;
+      this.#arrived(queue);
+    }
+  }
+
+  /** The storage has failed: everything that waits is answered, and nothing is taken any more. */
+  #fail(error: unknown, what: string): WasmqError {
+    if (this.#failure !== undefined) return this.#failure;
+    const reason = error instanceof Error ? error.message : String(error);
+    const failure = new WasmqError("SERVICE_NOT_AVAILABLE", `the store takes no messages: ${what}: ${reason}`, {
+      cause: error,
+    });
+    this.#failure = failure;
+    const waiting = [...this.#awaitingSync, ...this.#filling.entries];
+    this.#awaitingSync = [];
+    this.#filling.entries = [];
+    this.#filling.length = 0;
+    this.#schedule(() => failAll(waiting, failure));
+    this.#onFailure(failure);
+    return failure;
+  }
+}
+
+/** A blank record: its length and its magic; the rest of the file is left as it is. */
+const blankBytes = 8;
+
+function failAll(entries: readonly Entry[], failure: WasmqError): void {
+  for (const entry of entries) entry.listener?.failed(failure);
+}
+
+function propertiesTooLong(): WasmqError {
+  return new WasmqError("MESSAGE_ILLEGAL", "the message properties take more than 32767 bytes");
+}

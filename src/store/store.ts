@@ -1,0 +1,251 @@
+import { Core, type DecodedRecord } from "../core/core.ts";
+import type { Ports } from "../ports/ports.ts";
+import { encodeUtf8 } from "../ports/text.ts";
+import { type Checkpoint, checkpointBytes, checkpointFile, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import { type AppendListener, CommitLog, type MessageToStore } from "./commit-log.ts";
+import { ConfigFile } from "./config-file.ts";
+import { makeContext, type StoreContext } from "./context.ts";
+import type { DueQueue } from "./due-queue.ts";
+import type { Eventually } from "./eventually.ts";
+import type { StoreOptions } from "./options.ts";
+import { QueueTable } from "./queue-table.ts";
+import { type GetLimits, type GetResult, Reader } from "./reader.ts";
+import { type Recovered, Recovery } from "./recovery.ts";
+import { Segments } from "./segments.ts";
+
+/** Where a search by time lands when no message has exactly that time (org.apache.rocketmq.common.BoundaryType). */
+export type Boundary = "LOWER" | "UPPER";
+
+const abortFile = "abort";
+
+/**
+ * The message store (DefaultMessageStore): a CommitLog that holds every message, and ConsumeQueues that tell where the
+ * messages of a queue stand in it. Its directory is Apache RocketMQ's, byte for byte.
+ */
+export class Store {
+  /** Hash functions and host encoding are the core's; the broker reaches them through here. */
+  readonly core: Core;
+  readonly #ports: Ports;
+  readonly #context: StoreContext;
+  readonly #dues: DueQueue;
+  readonly #queues: QueueTable;
+  readonly #log: CommitLog;
+  readonly #reader: Reader;
+  #checkpoint: Checkpoint | undefined;
+  #stopTimers: (() => void)[] = [];
+  #arrived: (topic: string, queueId: number) => void = () => {};
+  #flushingQueues: Promise<void> | undefined;
+
+  constructor(ports: Ports, options: StoreOptions, dues: DueQueue) {
+    this.#ports = ports;
+    this.#dues = dues;
+    this.core = new Core(ports.coreModule);
+    this.#context = makeContext({
+      core: this.core,
+      storage: ports.storage,
+      clock: ports.clock,
+      telemetry: ports.telemetry,
+      options,
+    });
+    const segments = new Segments(ports.storage, options.mappedFileSizeCommitLog);
+    this.#queues = new QueueTable(this.#context);
+    this.#log = new CommitLog(this.#context, segments, {
+      schedule: (task) => ports.scheduler.soon(task),
+      arrived: (queue) => this.#arrived(queue.topic, queue.queueId),
+      failed: (error) => ports.telemetry.log("error", error.message),
+    });
+    this.#reader = new Reader(this.#context, segments);
+  }
+
+  /** Who is told that messages became visible in a queue; once per queue and group of messages. */
+  onArrival(arrived: (topic: string, queueId: number) => void): void {
+    this.#arrived = arrived;
+  }
+
+  /**
+   * Takes the store, recovers it and begins to keep it. Rejects with STORE_LOCKED or STORE_UNREADABLE; the store is given
+   * back then.
+   */
+  async open(): Promise<Recovered> {
+    const { storage, telemetry } = this.#ports;
+    await storage.lock();
+    try {
+      const stats = await storage.list("");
+      const clean = !stats.some((stat) => stat.name === abortFile);
+      await this.#log.segments.load(stats.filter((stat) => stat.name.startsWith("commitlog/")));
+      await this.#queues.load(stats);
+      if (!stats.some((stat) => stat.name === checkpointFile)) await storage.create(checkpointFile, checkpointBytes);
+      this.#checkpoint = await readCheckpoint(storage);
+      const startedAt = this.#ports.clock.monotonic();
+      const recovery = new Recovery(this.#context, this.#log.segments, this.#queues, this.#log.recoveryWindow);
+      const recovered = await recovery.run(this.#checkpoint, clean);
+      this.#log.startAt(recovered.end, recovered.lastRecord);
+      if (clean) {
+        const owner = encodeUtf8(storage.owner);
+        await storage.create(abortFile, owner.length);
+        await storage.write([{ file: abortFile, at: 0, bytes: owner }]);
+      } else {
+        await storage.write([{ file: abortFile, at: 0, bytes: encodeUtf8(storage.owner) }]);
+      }
+      await storage.sync([abortFile]);
+      telemetry.log("info", "the store is open", {
+        clean,
+        end: recovered.end,
+        recordsChecked: recovered.records,
+        ms: Math.round(this.#ports.clock.monotonic() - startedAt),
+      });
+      this.#startTimers();
+      return recovered;
+    } catch (error) {
+      await storage.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Keeps everything and gives the store back. The store is marked as cleanly stopped only if every ConsumeQueue is whole on
+   * the medium: without the mark, recovery makes it so.
+   */
+  async close(): Promise<void> {
+    for (const stop of this.#stopTimers) stop();
+    this.#stopTimers = [];
+    try {
+      await this.#log.settle();
+      await this.#log.flush();
+      await this.#flushQueuesThoroughly();
+      await this.#ports.storage.delete(abortFile);
+    } finally {
+      await this.#ports.storage.close();
+    }
+  }
+
+  /** See `CommitLog.append`. */
+  append(message: MessageToStore, queueId: number, listener: AppendListener): void {
+    this.#log.append(message, this.#queues.findOrCreate(message.topic, queueId), listener);
+  }
+
+  /** See `Reader.get`. */
+  get(topic: string, queueId: number, offset: number, limits: GetLimits): Eventually<GetResult> {
+    return this.#reader.get(this.#queues.find(topic, queueId), offset, limits);
+  }
+
+  /** The record that begins at an offset of the CommitLog, or undefined if none does. */
+  recordAt(physicalOffset: number): Eventually<DecodedRecord | undefined> {
+    if (physicalOffset >= this.#log.committedEnd) return undefined;
+    return this.#reader.recordAt(physicalOffset);
+  }
+
+  /** The same, as it is stored. */
+  rawRecordAt(physicalOffset: number): Eventually<Uint8Array | undefined> {
+    if (physicalOffset >= this.#log.committedEnd) return undefined;
+    return this.#reader.rawRecordAt(physicalOffset);
+  }
+
+  /** The range of readable queue offsets: [minOffset, maxOffset); empty for a queue never written. */
+  range(topic: string, queueId: number): { minOffset: number; maxOffset: number } {
+    const queue = this.#queues.find(topic, queueId);
+    return { minOffset: queue?.minOffset ?? 0, maxOffset: queue?.maxOffset ?? 0 };
+  }
+
+  /** The message at a queue offset; undefined if there is none, or none that can be read. */
+  async messageAt(topic: string, queueId: number, offset: number): Promise<DecodedRecord | undefined> {
+    const queue = this.#queues.find(topic, queueId);
+    if (queue === undefined || offset < queue.minOffset) return undefined;
+    const unit = await queue.unitAt(offset);
+    return unit === undefined ? undefined : this.#reader.recordAt(unit.physicalOffset);
+  }
+
+  /** Bytes of the CommitLog from the message at a queue offset to the end; 0 if there is no such message. */
+  async bytesBehind(topic: string, queueId: number, offset: number): Promise<number> {
+    const unit = await this.#queues.find(topic, queueId)?.unitAt(offset);
+    return unit === undefined ? 0 : this.#log.committedEnd - unit.physicalOffset;
+  }
+
+  /** Time at which the message at a queue offset was stored; undefined if there is none. */
+  async storeTimeAt(topic: string, queueId: number, offset: number): Promise<number | undefined> {
+    return (await this.messageAt(topic, queueId, offset))?.storeTimestamp;
+  }
+
+  /**
+   * The queue offset that belongs to a time (ConsumeQueue.getOffsetInQueueByTime). LOWER: the first message stored at or
+   * after it, `maxOffset` if all are older. UPPER: the last message stored at or before it, `minOffset` if all are newer.
+   */
+  async offsetByTime(topic: string, queueId: number, timestamp: number, boundary: Boundary): Promise<number> {
+    const queue = this.#queues.find(topic, queueId);
+    if (queue === undefined) return 0;
+    const { minOffset, maxOffset } = queue;
+    let low = minOffset;
+    let high = maxOffset;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const time = (await this.storeTimeAt(topic, queueId, middle)) ?? Number.NEGATIVE_INFINITY;
+      if (boundary === "LOWER" ? time < timestamp : time <= timestamp) low = middle + 1;
+      else high = middle;
+    }
+    return boundary === "LOWER" ? low : Math.max(minOffset, low - 1);
+  }
+
+  /** The JSON file `name` below `config/`. */
+  configFile(name: string): ConfigFile {
+    return new ConfigFile(this.#ports.storage, this.#ports.telemetry, name);
+  }
+
+  #startTimers(): void {
+    const { options } = this.#context;
+    let thoroughAtMs = this.#ports.clock.monotonic() + options.flushConsumeQueueThoroughIntervalMs;
+    this.#stopTimers = [
+      this.#dues.every(options.flushIntervalCommitLogMs, () => {
+        if (options.flushDiskType === "ASYNC_FLUSH") this.#log.flush().catch(reported);
+      }),
+      this.#dues.every(options.flushIntervalConsumeQueueMs, () => {
+        const now = this.#ports.clock.monotonic();
+        if (now >= thoroughAtMs) {
+          thoroughAtMs = now + options.flushConsumeQueueThoroughIntervalMs;
+          this.#flushQueuesThoroughly().catch((error) => this.#queueTrouble(error));
+        } else {
+          this.#writeQueues().catch((error) => this.#queueTrouble(error));
+        }
+      }),
+    ];
+  }
+
+  async #writeQueues(): Promise<void> {
+    for (const queue of this.#queues.all()) {
+      if (queue.dirtyBytes > 0) await queue.writeOut();
+    }
+  }
+
+  /** Makes every ConsumeQueue last, and says so in the checkpoint: recovery begins no earlier than it needs to. */
+  #flushQueuesThoroughly(): Promise<void> {
+    this.#flushingQueues ??= this.#flushQueues().finally(() => {
+      this.#flushingQueues = undefined;
+    });
+    return this.#flushingQueues;
+  }
+
+  async #flushQueues(): Promise<void> {
+    const { storage } = this.#ports;
+    const last = this.#log.lastCommitted;
+    await this.#writeQueues();
+    await this.#log.flush();
+    const files: string[] = [];
+    for (const queue of this.#queues.all()) queue.takeUnsynced(files);
+    if (files.length > 0) await storage.sync(files);
+    if (this.#checkpoint === undefined || last.storeTimestamp === 0) return;
+    this.#checkpoint.physicMsgTimestamp = last.storeTimestamp;
+    this.#checkpoint.logicsMsgTimestamp = last.storeTimestamp;
+    this.#checkpoint.logicsPhysicalOffset = last.physicalOffset;
+    await writeCheckpoint(storage, this.#checkpoint);
+    await storage.sync([checkpointFile]);
+  }
+
+  /** ConsumeQueues can be rebuilt, so their trouble loses nothing; `abort` stays and the next start does it. */
+  #queueTrouble(error: unknown): void {
+    this.#ports.telemetry.log("error", "a ConsumeQueue could not be written", { error: String(error) });
+  }
+}
+
+/** The CommitLog has told of its failure already. */
+function reported(): void {}
+
+export type { DecodedRecord };
