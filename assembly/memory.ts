@@ -50,3 +50,23 @@ export function allocate(byteLength: i32): usize {
   top = usize(needed + u64(ALIGNMENT) - 1) & ~(ALIGNMENT - 1);
   return address;
 }
+
+/** memory.copy() without its call out of the generated code, which a few bytes do not repay. The ranges must not overlap. */
+export function copy(to: usize, from: usize, length: i32): void {
+  if (length > 512) {
+    memory.copy(to, from, length);
+    return;
+  }
+  for (; length >= 16; length -= 16, to += 16, from += 16) v128.store(to, v128.load(from));
+  if (length & 8) {
+    store<u64>(to, load<u64>(from));
+    to += 8;
+    from += 8;
+  }
+  if (length & 4) {
+    store<u32>(to, load<u32>(from));
+    to += 4;
+    from += 4;
+  }
+  for (length &= 3; length > 0; length--) store<u8>(to++, load<u8>(from++));
+}

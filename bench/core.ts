@@ -9,8 +9,8 @@ import type { BenchRow } from "./rows.ts";
 // Everything is measured in one process, contenders taking turns, and the best of many short repeats counts: on a busy machine
 // the best is what the code can do, while a mean is what its neighbours did.
 
-const REPEATS = 21;
-const REPEAT_MS = 5;
+const REPEATS = 61;
+const REPEAT_MS = 2;
 const KIB = 1024;
 const MIB = 1024 * KIB;
 

@@ -18,7 +18,7 @@ export function power(bytes: i32): u32 {
   return product;
 }
 
-const EVERY_4TH: u64 = 0x1111111111111111;
+const EVERY_4TH: u64 = (u64(0x11111111) << 32) | 0x11111111;
 
 /**
  * a·b mod P. WebAssembly multiplies integers, with carries. With only every fourth bit set in both factors a column sums up at

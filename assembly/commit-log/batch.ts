@@ -1,5 +1,5 @@
 import { loadI16, loadI32 } from "../endian";
-import { BATCH_BORN_HOST, BATCH_STORE_HOST, BATCH_TOPIC, PROPERTIES_STAGE, RESULT } from "../memory";
+import { BATCH_BORN_HOST, BATCH_STORE_HOST, BATCH_TOPIC, copy, PROPERTIES_STAGE, RESULT } from "../memory";
 import {
   BORN_HOST,
   bodyAt,
@@ -92,11 +92,11 @@ export function encodeBatch(
     if (propertiesLength !== itemSize - ITEM_BYTES_MIN - bodyLength) return REFUSED;
 
     // Properties leave first; then the body moves down, over nothing but its own item; then the rest is written around it.
-    memory.copy(PROPERTIES_STAGE, properties, propertiesLength);
+    copy(PROPERTIES_STAGE, properties, propertiesLength);
     memory.copy(at + body, items + ITEM_BODY, bodyLength);
-    memory.copy(at + body + usize(bodyLength) + topicPrefix, BATCH_TOPIC, topicLength);
-    memory.copy(at + BORN_HOST, BATCH_BORN_HOST, bornHostLength);
-    memory.copy(at + BORN_HOST + usize(bornHostLength) + STORE_HOST_AFTER_BORN_HOST, BATCH_STORE_HOST, storeHostLength);
+    copy(at + body + usize(bodyLength) + topicPrefix, BATCH_TOPIC, topicLength);
+    copy(at + BORN_HOST, BATCH_BORN_HOST, bornHostLength);
+    copy(at + BORN_HOST + usize(bornHostLength) + STORE_HOST_AFTER_BORN_HOST, BATCH_STORE_HOST, storeHostLength);
     const size = encodeRecord(
       at,
       physicalOffset,

@@ -16,32 +16,63 @@ const ENTRY: i32 = 2;
 
 /** "TAGS" and "__CRC32#" as the words that a little-endian load makes of them. */
 const TAGS: u32 = 0x53474154;
-const CRC_NAME: u64 = 0x2332334352435f5f;
+const CRC_NAME: u64 = (u64(0x23323343) << 32) | 0x52435f5f;
 
 export const CRC_PROPERTY_BYTES: i32 = 20;
 
 /** The tags code as its low half: String.hashCode of the TAGS property, 0 without one. */
 export function tagsHash(at: usize, length: i32): i32 {
-  const end = at + usize(length);
-  let hash: i32 = 0;
-  let entry = at;
-  while (entry + 6 <= end) {
-    const next = entryEnd(entry, end);
-    if (load<u32>(entry) === TAGS && load<u8>(entry, 4) === NAME_VALUE && entry + 5 < next) {
-      hash = hashUtf8(entry + 5, i32(next - entry - 5));
-    }
-    entry = next + 1;
-  }
-  return hash;
+  walk(at, length);
+  return tagsLength > 0 ? hashUtf8(tagsAt, tagsLength) : 0;
 }
 
-/** Drops every `__CRC32#` entry and returns the length that is left (MessageUtils.deleteProperty). */
-export function dropCrcProperties(at: usize, length: i32): i32 {
+/** tagsHash(), after dropping every `__CRC32#` entry (MessageUtils.deleteProperty); keptLength is the length that is left. */
+export function tagsHashWithoutCrc(at: usize, length: i32): i32 {
+  walk(at, length);
+  if (crcFound) {
+    length = dropCrcProperties(at, length);
+    walk(at, length);
+  }
+  keptLength = length;
+  return tagsLength > 0 ? hashUtf8(tagsAt, tagsLength) : 0;
+}
+
+export let keptLength: i32 = 0;
+
+// What walk() came across: the value of the last TAGS, and whether there is a `__CRC32#`.
+let tagsAt: usize = 0;
+let tagsLength: i32 = 0;
+let crcFound: bool = false;
+
+function walk(at: usize, length: i32): void {
+  const end = at + usize(length);
+  tagsLength = 0;
+  crcFound = false;
+  while (at + 6 <= end) {
+    const next = entryEnd(at, end);
+    const name = load<u32>(at);
+    if (name === TAGS) {
+      if (load<u8>(at, 4) === NAME_VALUE && at + 5 < next) {
+        tagsAt = at + 5;
+        tagsLength = i32(next - tagsAt);
+      }
+    } else if (name === u32(CRC_NAME)) {
+      crcFound = crcFound || isCrcEntry(at, end);
+    }
+    at = next + 1;
+  }
+}
+
+function isCrcEntry(at: usize, end: usize): bool {
+  return at + 9 <= end && load<u64>(at) === CRC_NAME && load<u8>(at, 8) === NAME_VALUE;
+}
+
+function dropCrcProperties(at: usize, length: i32): i32 {
   let end = at + usize(length);
   let entry = at;
-  while (entry + 9 <= end) {
+  while (entry < end) {
     const next = min(entryEnd(entry, end) + 1, end);
-    if (load<u64>(entry) === CRC_NAME && load<u8>(entry, 8) === NAME_VALUE) {
+    if (isCrcEntry(entry, end)) {
       memory.copy(entry, next, end - next);
       end -= next - entry;
     } else {
@@ -63,9 +94,14 @@ export function storeEntryEnd(at: usize): void {
 export function storeCrcProperty(at: usize, crc: u32): void {
   store<u64>(at, CRC_NAME);
   store<u8>(at, NAME_VALUE, 8);
-  for (let digit: usize = 9; digit < 19; digit++) {
-    store<u8>(at + digit, 48 + (crc % 10));
-    crc /= 10;
+  // Two halves of five digits, since each division waits for the one before.
+  let low = crc % 100000;
+  let high = crc / 100000;
+  for (let digit: usize = 9; digit < 14; digit++) {
+    store<u8>(at + digit, 48 + (low % 10));
+    store<u8>(at + digit, 48 + (high % 10), 5);
+    low /= 10;
+    high /= 10;
   }
   store<u8>(at, ENTRY, 19);
 }

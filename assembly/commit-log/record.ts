@@ -1,7 +1,7 @@
 import { combine } from "../checksum/combine";
 import { advance } from "../checksum/crc32";
 import { loadI16, loadI32, loadI64, storeI16, storeI32, storeI64 } from "../endian";
-import { PROPERTIES_STAGE, RESULT } from "../memory";
+import { copy, PROPERTIES_STAGE, RESULT } from "../memory";
 import {
   BODY_AT_X,
   BODY_CRC,
@@ -38,11 +38,12 @@ import {
   CRC_PROPERTY_BYTES,
   crcPropertyGrowth,
   crcPropertySays,
-  dropCrcProperties,
   endsWithCrcProperty,
+  keptLength,
   storeCrcProperty,
   storeEntryEnd,
   tagsHash,
+  tagsHashWithoutCrc,
 } from "./properties";
 
 // What stands at a place in the log. The door names these in the same order.
@@ -81,7 +82,8 @@ export function encodeRecord(
   propertyCrc: bool,
 ): i32 {
   if (topicLength > TOPIC_V2_BYTES_MAX) return REFUSED;
-  const kept = dropCrcProperties(PROPERTIES_STAGE, propertiesLength);
+  const tags = tagsHashWithoutCrc(PROPERTIES_STAGE, propertiesLength);
+  const kept = keptLength;
   const length = kept + (propertyCrc ? crcPropertyGrowth(PROPERTIES_STAGE, kept) : 0);
   if (length > PROPERTIES_BYTES_MAX) return REFUSED;
 
@@ -90,7 +92,7 @@ export function encodeRecord(
   const topicAt = body + bodyLength + topicLengthBytes(version);
   const propertiesAt = at + usize(topicAt + topicLength + 2);
   const size = topicAt + topicLength + 2 + length;
-  memory.copy(propertiesAt, PROPERTIES_STAGE, kept);
+  copy(propertiesAt, PROPERTIES_STAGE, kept);
   if (length > kept + CRC_PROPERTY_BYTES) storeEntryEnd(propertiesAt + usize(kept));
 
   let hosts: i32 = 0;
@@ -115,7 +117,7 @@ export function encodeRecord(
   storeI16(propertiesAt - 2, length);
 
   storeChecksums(at, body, bodyLength, size, propertyCrc);
-  store<i32>(RESULT, tagsHash(propertiesAt, kept));
+  store<i32>(RESULT, tags);
   return size;
 }
 

@@ -1,5 +1,5 @@
-import { loadCoreModule } from "#core-wasm";
 import { expect, test } from "vitest";
+import { loadCoreModule } from "#core-wasm";
 import { Core } from "../../src/core/core.ts";
 
 test("the core loads, and asks nothing of its host", async () => {
