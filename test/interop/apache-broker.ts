@@ -89,7 +89,11 @@ export async function startApache(options: BrokerOptions = {}): Promise<RunningB
       ...(options.flush === "sync" ? { flushDiskType: "SYNC_FLUSH" } : {}),
     });
     // The broker's first registration may fail and is repeated after 10 s only; it boots with "success" all the same.
-    await untilRouted(`127.0.0.1:${namesrvPort}`, "TBW102", startTimeoutMs);
+    await untilRouted(`127.0.0.1:${namesrvPort}`, "TBW102", startTimeoutMs).catch(async (error: unknown) => {
+      child.signal("SIGKILL");
+      await child.ended;
+      throw error;
+    });
     return child;
   };
 

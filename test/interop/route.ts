@@ -19,7 +19,14 @@ export async function untilRouted(namesrv: string, topic: string, timeoutMs: num
 /** The response code of one request, or what went wrong. Frame: i32 length, i32 type and header length, JSON header. */
 function ask(namesrv: string, topic: string): Promise<string> {
   const header = Buffer.from(
-    JSON.stringify({ code: getRouteInfoByTopic, language: "OTHER", version: 0, opaque: 1, flag: 0, extFields: { topic } }),
+    JSON.stringify({
+      code: getRouteInfoByTopic,
+      language: "OTHER",
+      version: 0,
+      opaque: 1,
+      flag: 0,
+      extFields: { topic },
+    }),
   );
   const frame = Buffer.alloc(8);
   frame.writeInt32BE(4 + header.length, 0);

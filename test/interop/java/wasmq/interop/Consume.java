@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
@@ -51,11 +52,12 @@ public final class Consume {
     consumer.start();
     new Line("started").print();
 
-    Thread watcher = new Thread(() -> watch(consumer, topic), "watcher");
-    watcher.setDaemon(true);
+    // Not by interruption: the client turns that into an error of its own when it hits a request under way.
+    AtomicBoolean stopping = new AtomicBoolean();
+    Thread watcher = new Thread(() -> watch(consumer, topic, stopping), "watcher");
     watcher.start();
     while (System.in.read() >= 0) {}
-    watcher.interrupt();
+    stopping.set(true);
     watcher.join();
     consumer.shutdown();
     new Line("stopped").print();
@@ -85,11 +87,11 @@ public final class Consume {
     return ok;
   }
 
-  private static void watch(DefaultMQPushConsumer consumer, String topic) {
+  private static void watch(DefaultMQPushConsumer consumer, String topic, AtomicBoolean stopping) {
     Set<Integer> lastAssigned = null;
     Map<Integer, Long> lastOffsets = null;
     Map<Integer, Long> lastEnds = null;
-    while (!Thread.currentThread().isInterrupted()) {
+    while (!stopping.get()) {
       try {
         Set<Integer> assigned = new TreeSet<>();
         Map<Integer, Long> offsets = new HashMap<>();
@@ -111,16 +113,13 @@ public final class Consume {
           lastOffsets = offsets;
           lastEnds = ends;
         }
-        Thread.sleep(LOOK_EVERY_MS);
-      } catch (InterruptedException stopping) {
-        return;
       } catch (Exception brokerAway) {
         new Line("unreachable").error(brokerAway).print();
-        try {
-          Thread.sleep(LOOK_EVERY_MS);
-        } catch (InterruptedException stopping) {
-          return;
-        }
+      }
+      try {
+        Thread.sleep(LOOK_EVERY_MS);
+      } catch (InterruptedException impossible) {
+        return;
       }
     }
   }
