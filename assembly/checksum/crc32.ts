@@ -20,6 +20,6 @@ export function advance(register: u32, at: usize, length: i32): u32 {
 }
 
 // Where the kernels overtake each other, measured; none may lie below the least input of its kernel.
-const SPARSE_WORDS_FROM: i32 = max(88, SPARSE_WORDS_MIN);
+const SPARSE_WORDS_FROM: i32 = max(48, SPARSE_WORDS_MIN);
 const SPARSE_VECTORS_FROM: i32 = max(256, SPARSE_VECTORS_MIN);
-const SPARSE_BYTES_FROM: i32 = max(640, SPARSE_BYTES_MIN);
+const SPARSE_BYTES_FROM: i32 = max(896, SPARSE_BYTES_MIN);

@@ -1,4 +1,4 @@
-import { sparseWords } from "./sparse-words";
+import { sparseVectors } from "./sparse-vectors";
 
 // sparse-words.ts on whole bytes, with Q^8: the places are 145, 183, 211 and 300 BYTES on, so nothing is shifted, and it is
 // turned round: instead of scattering a deleted byte to four places, each byte gathers what four deleted ones owe it,
@@ -50,7 +50,7 @@ export function sparseBytes(register: u32, at: usize, length: i32): u32 {
   const last = Q + written;
   for (let i: usize = 0; i < 320; i += 16) v128.store(last + i, zero);
   for (let i: usize = 0; i < usize(remainder); i += 16) v128.store(REMAINDER + i, gather(v128.load(at + i), last + i));
-  return sparseWords(0, REMAINDER, remainder);
+  return sparseVectors(0, REMAINDER, remainder);
 }
 
 function gather(message: v128, q: usize): v128 {

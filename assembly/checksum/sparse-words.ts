@@ -12,7 +12,7 @@ import { slice8, slice16, slicing } from "./slicing";
 // The next five words' due is carried in five accumulators. No tables, hence no loads but the message.
 
 /** Least input of this kernel, bytes. */
-export const SPARSE_WORDS_MIN: i32 = 80;
+export const SPARSE_WORDS_MIN: i32 = 40;
 
 export function sparseWords(register: u32, at: usize, length: i32): u32 {
   let a = u64(register);

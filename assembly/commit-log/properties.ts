@@ -94,15 +94,8 @@ export function storeEntryEnd(at: usize): void {
 export function storeCrcProperty(at: usize, crc: u32): void {
   store<u64>(at, CRC_NAME);
   store<u8>(at, NAME_VALUE, 8);
-  // Two halves of five digits, since each division waits for the one before.
-  let low = crc % 100000;
-  let high = crc / 100000;
-  for (let digit: usize = 9; digit < 14; digit++) {
-    store<u8>(at + digit, 48 + (low % 10));
-    store<u8>(at + digit, 48 + (high % 10), 5);
-    low /= 10;
-    high /= 10;
-  }
+  store<u64>(at, lowDigits(crc), 9);
+  store<u16>(at, highDigits(crc), 17);
   store<u8>(at, ENTRY, 19);
 }
 
@@ -119,11 +112,26 @@ export function endsWithCrcProperty(at: usize, length: i32): bool {
 
 /** Whether the property CRC that stands here says `crc`. */
 export function crcPropertySays(at: usize, crc: u32): bool {
-  for (let digit: usize = 9; digit < 19; digit++) {
-    if (load<u8>(at + digit) !== 48 + (crc % 10)) return false;
-    crc /= 10;
-  }
-  return load<u8>(at, 19) === ENTRY;
+  return load<u64>(at, 9) === lowDigits(crc) && load<u16>(at, 17) === highDigits(crc) && load<u8>(at, 19) === ENTRY;
+}
+
+/**
+ * The eight low digits as characters, the lowest in the lowest byte. All are split at once: into halves of four digits, these
+ * into pairs, the pairs into digits, each division being a multiplication by a reciprocal that is exact for so few digits.
+ */
+function lowDigits(crc: u32): u64 {
+  const low = crc % 100000000;
+  const fours = u64(low % 10000) | (u64(low / 10000) << 32);
+  const hundreds = ((fours * 10486) >> 20) & (0x0000007f | (u64(0x0000007f) << 32)); // x / 100, for x below 10000
+  const pairs = fours + hundreds * (65536 - 100);
+  const tens = ((pairs * 103) >> 10) & (0x000f000f | (u64(0x000f000f) << 32)); // x / 10, for x below 100
+  return pairs + tens * (256 - 10) + (0x30303030 | (u64(0x30303030) << 32));
+}
+
+/** The two high digits likewise. */
+function highDigits(crc: u32): u16 {
+  const high = crc / 100000000;
+  return u16(0x3030 + (high % 10) + ((high / 10) << 8));
 }
 
 /** Address of the 0x02 that ends this entry, or `end`. */

@@ -139,7 +139,7 @@ function storeChecksums(at: usize, body: i32, bodyLength: i32, size: i32, proper
 }
 
 /** Body length from which combining two CRCs beats computing the second, measured. */
-const COMBINE_FROM: i32 = 256;
+const COMBINE_FROM: i32 = 512;
 
 // The record that locate() last found VALID or BAD_CRC or WRONG_OFFSET, as addresses and lengths.
 let bornHostLength: i32 = 0;

@@ -46,12 +46,12 @@ export const FILTER_INDICES: usize = memory.data(65536 * 4 + 64, 64);
 export const FILTER_HASHES_MAX: i32 = 16384;
 export const FILTER_HASHES: usize = memory.data(16384 * 4, 64);
 
-/** Up to this many hashes, comparing each unit with all of them is cheaper than searching. */
+/** Up to this many hashes, each unit is compared with all of them at once; the rest of two vectors repeats the first hash. */
 const COMPARE_ALL_MAX: i32 = 8;
 
 /**
  * Writes the indices of the units with one of the `hashes` (ascending, in FILTER_HASHES) as tags code, plus `base`, to
- * FILTER_INDICES; returns their number. Both loops store every index and keep it by moving on, which costs no branch to
+ * FILTER_INDICES; returns their number. Every loop stores every index and keeps it by moving on, which costs no branch to
  * mispredict.
  */
 export function filterUnits(at: usize, count: i32, hashes: i32, base: i32): i32 {
@@ -65,28 +65,33 @@ export function filterUnits(at: usize, count: i32, hashes: i32, base: i32): i32 
       out += usize(i32(load<u64>(at, 12) === code) & i32(load<i32>(at, 8) !== blank)) << 2;
       at += usize(UNIT_BYTES);
     }
-  } else {
-    const compareAll = hashes <= COMPARE_ALL_MAX;
+  } else if (hashes <= COMPARE_ALL_MAX) {
+    for (let i = hashes; i < COMPARE_ALL_MAX; i++) {
+      store<i32>(FILTER_HASHES + (usize(i) << 2), load<i32>(FILTER_HASHES));
+    }
+    const first = v128.load(FILTER_HASHES);
+    const second = v128.load(FILTER_HASHES, 16);
     for (let index: i32 = 0; index < count; index++) {
       const code = loadI64(at + UNIT_TAGS);
-      const low = i32(code);
-      if (i64(low) === code) {
-        const known = compareAll ? isAmong(low, hashes) : isFound(low, hashes);
-        store<i32>(out, base + index);
-        out += usize(i32(known) & i32(loadI32(at + UNIT_SIZE) !== PRE_BLANK_SIZE)) << 2;
-      }
+      const low = i32x4.splat(i32(code));
+      const known = v128.any_true(v128.or(i32x4.eq(low, first), i32x4.eq(low, second)));
+      store<i32>(out, base + index);
+      out += usize(i32(known) & i32(i64(i32(code)) === code) & isWritten(at)) << 2;
+      at += usize(UNIT_BYTES);
+    }
+  } else {
+    for (let index: i32 = 0; index < count; index++) {
+      const code = loadI64(at + UNIT_TAGS);
+      store<i32>(out, base + index);
+      out += usize(i32(isFound(i32(code), hashes)) & i32(i64(i32(code)) === code) & isWritten(at)) << 2;
       at += usize(UNIT_BYTES);
     }
   }
   return i32((out - FILTER_INDICES) >> 2);
 }
 
-function isAmong(hash: i32, hashes: i32): bool {
-  let any: i32 = 0;
-  for (let at = FILTER_HASHES, end = FILTER_HASHES + (usize(hashes) << 2); at < end; at += 4) {
-    any |= i32(load<i32>(at) === hash);
-  }
-  return any !== 0;
+function isWritten(at: usize): i32 {
+  return i32(loadI32(at + UNIT_SIZE) !== PRE_BLANK_SIZE);
 }
 
 function isFound(hash: i32, hashes: i32): bool {

@@ -35,7 +35,27 @@ describe("CRC-32", () => {
     const memory = new Uint8Array(wasm.memory.buffer);
     memory.set(noise(32768, 7), at);
     const wrong = [];
-    const edges = [0, 4, 8, 16, 40, 80, 88, 128, 240, 256, 384, 640, 1024, 8192, 8192 + 300, 8192 + 316, 16384 + 300];
+    const edges = [
+      0,
+      4,
+      8,
+      16,
+      40,
+      48,
+      80,
+      88,
+      128,
+      240,
+      256,
+      384,
+      512,
+      896,
+      1024,
+      8192,
+      8192 + 300,
+      8192 + 316,
+      16384 + 300,
+    ];
     for (const length of edges.flatMap((edge) => [edge - 17, edge - 1, edge, edge + 1, edge + 15, edge + 33])) {
       if (length < 0) continue;
       for (let from = at; from < at + 16; from++) {
