@@ -3,7 +3,7 @@ import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
 
 /** What any JavaScript runtime can run; the rest needs files, sockets or child processes and runs on Node alone. */
-const everywhere = ["test/core/**/*.test.ts"];
+const everywhere = ["test/core/**/*.test.ts", "test/broker/**/*.test.ts", "test/store/**/*.test.ts", "test/hosts/memory/**/*.test.ts"];
 
 export default defineConfig({
   test: {

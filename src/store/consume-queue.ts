@@ -2,7 +2,7 @@ import { pullUnitsMax } from "../limits.ts";
 import { WasmqError } from "../ports/error.ts";
 import type { FileStat, StorageWrite } from "../ports/log-storage.ts";
 import type { StoreContext } from "./context.ts";
-import { type Eventually, then } from "./eventually.ts";
+import { type Eventually, whenReady } from "./eventually.ts";
 import { fileNameOffset, offsetFileName } from "./file-name.ts";
 
 /** Units kept in memory after they are written out, so that consumers at the head of a queue read no file. */
@@ -82,7 +82,7 @@ export class ConsumeQueue {
     const into = new Uint8Array(bytes);
     const file = offsetFileName(this.#folder, fileStart);
     const read = storage.readNow(file, at - fileStart, into) ?? storage.read(file, at - fileStart, into);
-    return then(read, (length) => into.subarray(0, length - (length % core.unitSize)));
+    return whenReady(read, (length) => into.subarray(0, length - (length % core.unitSize)));
   }
 
   /** Writes out what only memory holds. The bytes are in the host's hands when it ends; `sync` makes them last. */

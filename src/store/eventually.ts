@@ -2,7 +2,7 @@
 export type Eventually<T> = T | Promise<T>;
 
 /** Goes on with the value: now if it is here, else when it comes. */
-export function then<T, R>(value: Eventually<T>, go: (value: T) => Eventually<R>): Eventually<R> {
+export function whenReady<T, R>(value: Eventually<T>, go: (value: T) => Eventually<R>): Eventually<R> {
   return value instanceof Promise ? value.then(go) : go(value);
 }
 

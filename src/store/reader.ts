@@ -2,7 +2,7 @@ import type { DecodedRecord } from "../core/core.ts";
 import { readThroughBytesMax } from "../limits.ts";
 import type { ConsumeQueue } from "./consume-queue.ts";
 import type { StoreContext } from "./context.ts";
-import { type Eventually, then } from "./eventually.ts";
+import { type Eventually, whenReady } from "./eventually.ts";
 import type { Segments } from "./segments.ts";
 
 /** Why a read brought what it brought (org.apache.rocketmq.store.GetMessageStatus). */
@@ -59,14 +59,14 @@ export class Reader {
     if (offset === maxOffset) return nothing("OFFSET_OVERFLOW_ONE", offset, minOffset, maxOffset);
     if (offset > maxOffset) return nothing("OFFSET_OVERFLOW_BADLY", maxOffset, minOffset, maxOffset);
     const wanted = limits.tagHashes === undefined ? limits.messagesMax : limits.unitsMax;
-    return then(queue.readUnits(offset, Math.min(wanted, limits.unitsMax)), (units) =>
+    return whenReady(queue.readUnits(offset, Math.min(wanted, limits.unitsMax)), (units) =>
       this.#getByUnits(units, offset, limits, minOffset, maxOffset),
     );
   }
 
   /** The record that begins at `physicalOffset`, or undefined if none does: the offset may be a client's claim. */
   recordAt(physicalOffset: number): Eventually<DecodedRecord | undefined> {
-    return then(this.rawRecordAt(physicalOffset), (bytes) => {
+    return whenReady(this.rawRecordAt(physicalOffset), (bytes) => {
       if (bytes === undefined) return undefined;
       const { core, recordWindow } = this.#context;
       recordWindow.bytes.set(bytes);
@@ -80,7 +80,7 @@ export class Reader {
     const { core, recordWindow } = this.#context;
     const read = (bytesMax: number): Eventually<Uint8Array | undefined> => {
       const bytes = new Uint8Array(bytesMax);
-      return then(this.#segments.read(physicalOffset, bytes), (length) => {
+      return whenReady(this.#segments.read(physicalOffset, bytes), (length) => {
         recordWindow.bytes.set(bytes.subarray(0, length));
         const state = core.checkRecord(recordWindow, 0, length, physicalOffset);
         if (state === "incomplete" && length === bytesMax && length < recordWindow.byteLength) {
@@ -106,7 +106,7 @@ export class Reader {
         ? nothing("OFFSET_FOUND_NULL", offset + 1, minOffset, maxOffset)
         : nothing("NO_MATCHED_MESSAGE", offset + scanned, minOffset, maxOffset);
     }
-    return then(this.#readRecords(picked), ({ records, messages, removed }) => ({
+    return whenReady(this.#readRecords(picked), ({ records, messages, removed }) => ({
       status: messages > 0 ? "FOUND" : removed > 0 ? "MESSAGE_WAS_REMOVING" : "NO_MATCHED_MESSAGE",
       nextOffset: offset + picked.at(-1)!.scannedTo,
       minOffset,

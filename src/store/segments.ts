@@ -1,6 +1,6 @@
 import { WasmqError } from "../ports/error.ts";
 import type { FileStat, LogStorage } from "../ports/log-storage.ts";
-import { type Eventually, then } from "./eventually.ts";
+import { type Eventually, whenReady } from "./eventually.ts";
 import { fileNameOffset, offsetFileName } from "./file-name.ts";
 
 /** A file of the CommitLog: bytes [startOffset, startOffset + fileSize) of it. */
@@ -98,6 +98,6 @@ export class Segments {
     const at = offset - segment.startOffset;
     const within = into.length > this.fileSize - at ? into.subarray(0, this.fileSize - at) : into;
     const now = this.#storage.readNow(segment.file, at, within);
-    return now ?? then(this.#storage.read(segment.file, at, within), (bytes) => bytes);
+    return now ?? whenReady(this.#storage.read(segment.file, at, within), (bytes) => bytes);
   }
 }

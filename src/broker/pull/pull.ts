@@ -2,7 +2,7 @@ import { pullBytesMax, pullHoldMsMax, pullMessagesMax, pullUnitsMax } from "../.
 import type { Clock } from "../../ports/clock.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { DueQueue } from "../../store/due-queue.ts";
-import { then } from "../../store/eventually.ts";
+import { whenReady } from "../../store/eventually.ts";
 import type { GetResult, GetStatus } from "../../store/reader.ts";
 import type { Store } from "../../store/store.ts";
 import type { Client } from "../client/client.ts";
@@ -106,7 +106,7 @@ export class Pulls {
 
   #answer(held: Held, pass: Pass): void {
     const { pull, subscription, listener } = held;
-    const outcome = then(
+    const outcome = whenReady(
       this.#store.get(pull.topic, pull.queueId, held.offset, {
         messagesMax: Math.max(1, Math.min(pull.messagesMax, pullMessagesMax)),
         bytesMax: Math.min(pull.bytesMax ?? pullBytesMax, pullBytesMax),

@@ -32,7 +32,7 @@ export class Fields {
     const text = this.optionalText(name);
     if (text === undefined) return undefined;
     const value = Number(text);
-    if (text.trim() === "" || (value | 0) !== value) {
+    if (!decimal.test(text) || (value | 0) !== value) {
       throw new WasmqError("SYSTEM_ERROR", `the custom field <${name}> is no int: ${shorten(text)}`);
     }
     return value;
@@ -54,7 +54,7 @@ export class Fields {
   exactLong(name: string): number {
     const value = this.#safe(name);
     if (value === undefined) {
-      throw new WasmqError("INVALID_PARAMETER", `the custom field <${name}> is too large: ${shorten(this.text(name))}`);
+      throw new WasmqError("INVALID_PARAMETER", `the custom field <${name}> is too large: ${this.big(name)}`);
     }
     return value;
   }
@@ -64,7 +64,7 @@ export class Fields {
     const safe = this.#safe(name);
     if (safe !== undefined) return BigInt(safe);
     const text = this.text(name);
-    if (!/^-?\d{1,19}$/.test(text)) {
+    if (!decimal.test(text) || text.length > 20) {
       throw new WasmqError("SYSTEM_ERROR", `the custom field <${name}> is no long: ${shorten(text)}`);
     }
     return BigInt(text);
@@ -78,9 +78,12 @@ export class Fields {
   #safe(name: string): number | undefined {
     const text = this.text(name);
     const value = Number(text);
-    return text.trim() !== "" && Number.isSafeInteger(value) ? value : undefined;
+    return decimal.test(text) && Number.isSafeInteger(value) ? value : undefined;
   }
 }
+
+/** What Java's parseInt and parseLong take; Number would take "0x10" and "1e5" as well. */
+const decimal = /^-?\d+$/;
 
 function missing(name: string): never {
   throw new WasmqError("SYSTEM_ERROR", `the custom field <${name}> is null`);
