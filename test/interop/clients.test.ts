@@ -30,348 +30,365 @@ describe.skipIf((await missingTool()) !== undefined)("official Java clients", ()
         const suite = `${brokerName}, client ${version}`;
 
         // The names of the example are the same for every client: one after the other.
-        known.declare(suite, { concurrent: false, timeoutMs: testMs })("the first example", async () => {
-          const clients = clientsOf.get(version)!;
-          const sent = await clients.produce(broker.namesrv, { topic: "TopicTest", tags: "TagA" });
-          const consumer = clients.start(broker.namesrv, "Consume", { topic: "TopicTest" });
-          await consumer.untilCaughtUp(10 * (clientVersions.indexOf(version) + 1));
-          await consumer.stop();
+        known.suite(suite, { concurrent: false, timeoutMs: testMs }, (test) =>
+          test("the first example", async () => {
+            const clients = clientsOf.get(version)!;
+            const sent = await clients.produce(broker.namesrv, { topic: "TopicTest", tags: "TagA" });
+            const consumer = clients.start(broker.namesrv, "Consume", { topic: "TopicTest" });
+            await consumer.untilCaughtUp(10 * (clientVersions.indexOf(version) + 1));
+            await consumer.stop();
 
-          expect(sent.map((line) => line.status)).toEqual(Array(10).fill("SEND_OK"));
-          expect(new Set(sent.map((line) => line.broker))).toEqual(new Set(["broker-a"]));
-          expect(new Set(sent.map((line) => line.queueId))).toEqual(new Set([0, 1, 2, 3]));
-          const received = consumer.all("message");
-          expect(ids(received)).toEqual(ids(sent));
-          for (const line of received) {
-            const of = sent.find((one) => one.msgId === line.msgId)!;
-            expect(line).toMatchObject({
-              topic: "TopicTest",
-              tags: "TagA",
-              keys: null,
-              body: `Hello RocketMQ ${of.index}`,
-              flag: 0,
-              reconsumeTimes: 0,
-              queueId: of.queueId,
-              queueOffset: of.queueOffset,
-            });
-            expect(offsetMsgId(line)).toBe(of.offsetMsgId);
-            expect(line.storeTimestamp).toBeGreaterThanOrEqual(line.bornTimestamp);
-            const { MIN_OFFSET, MAX_OFFSET, CONSUME_START_TIME, ...properties } = line.properties;
-            expect(properties).toEqual({
-              CLUSTER: "DefaultCluster",
-              MSG_REGION: "DefaultRegion",
-              TAGS: "TagA",
-              TRACE_ON: "true",
-              UNIQ_KEY: of.msgId,
-              WAIT: "true",
-            });
-            expect(MIN_OFFSET).toBe("0");
-            expect(Number(MAX_OFFSET)).toBeGreaterThan(line.queueOffset);
-            expect(Number(CONSUME_START_TIME)).toBeGreaterThanOrEqual(line.storeTimestamp);
-          }
-        });
+            expect(sent.map((line) => line.status)).toEqual(Array(10).fill("SEND_OK"));
+            expect(new Set(sent.map((line) => line.broker))).toEqual(new Set(["broker-a"]));
+            expect(new Set(sent.map((line) => line.queueId))).toEqual(new Set([0, 1, 2, 3]));
+            const received = consumer.all("message");
+            expect(ids(received)).toEqual(ids(sent));
+            for (const line of received) {
+              const of = sent.find((one) => one.msgId === line.msgId)!;
+              expect(line).toMatchObject({
+                topic: "TopicTest",
+                tags: "TagA",
+                keys: null,
+                body: `Hello RocketMQ ${of.index}`,
+                flag: 0,
+                reconsumeTimes: 0,
+                queueId: of.queueId,
+                queueOffset: of.queueOffset,
+              });
+              expect(offsetMsgId(line)).toBe(of.offsetMsgId);
+              expect(line.storeTimestamp).toBeGreaterThanOrEqual(line.bornTimestamp);
+              const { MIN_OFFSET, MAX_OFFSET, CONSUME_START_TIME, ...properties } = line.properties;
+              expect(properties).toEqual({
+                CLUSTER: "DefaultCluster",
+                MSG_REGION: "DefaultRegion",
+                TAGS: "TagA",
+                TRACE_ON: "true",
+                UNIQ_KEY: of.msgId,
+                WAIT: "true",
+              });
+              expect(MIN_OFFSET).toBe("0");
+              expect(Number(MAX_OFFSET)).toBeGreaterThan(line.queueOffset);
+              expect(Number(CONSUME_START_TIME)).toBeGreaterThanOrEqual(line.storeTimestamp);
+            }
+          }),
+        );
       }
 
       for (const version of clientVersions) {
         const suite = `${brokerName}, client ${version}`;
-        const test = known.declare(suite, { concurrent: true, timeoutMs: testMs });
-        const clients = () => clientsOf.get(version)!;
-        const name = (base: string) => named(base, version);
+        known.suite(suite, { concurrent: true, timeoutMs: testMs }, (test) => {
+          const clients = () => clientsOf.get(version)!;
+          const name = (base: string) => named(base, version);
 
-        test("sync, async and one-way sends are all consumed, whatever the body", async () => {
-          const topic = name("Bodies");
-          const batches = [
-            { topic, keys: "sync-", mode: "sync", property: "colour=grün" },
-            { keys: "async-", mode: "async" },
-            { keys: "oneway-", mode: "oneway" },
-            // Above 4 KiB the client compresses.
-            { keys: "compressed-", "repeated-bytes": 100_000, count: 2 },
-            { keys: "incompressible-", "random-bytes": 10_000, count: 2 },
-            { keys: "largest-", "repeated-bytes": bodyBytesMax, count: 1 },
-            { keys: "one-byte-", "repeated-bytes": 1, count: 1 },
-            { keys: "Schlüssel-钥匙-", text: "Grüße, 你好, 🐇 \u0001\u0002 ", count: 2 },
-          ];
-          const sent = await clients().produce(broker.namesrv, ...batches);
-          const consumer = clients().start(broker.namesrv, "Consume", { topic, group: name("Bodies") });
-          await consumer.untilCaughtUp(38);
-          await consumer.stop();
+          test("sync, async and one-way sends are all consumed, whatever the body", async () => {
+            const topic = name("Bodies");
+            const batches = [
+              { topic, keys: "sync-", mode: "sync", property: "colour=grün" },
+              { keys: "async-", mode: "async" },
+              { keys: "oneway-", mode: "oneway" },
+              // Above 4 KiB the client compresses.
+              { keys: "compressed-", "repeated-bytes": 100_000, count: 2 },
+              { keys: "incompressible-", "random-bytes": 10_000, count: 2 },
+              { keys: "largest-", "repeated-bytes": bodyBytesMax, count: 1 },
+              { keys: "one-byte-", "repeated-bytes": 1, count: 1 },
+              { keys: "Schlüssel-钥匙-", text: "Grüße, 你好, 🐇 \u0001\u0002 ", count: 2 },
+            ];
+            const sent = await clients().produce(broker.namesrv, ...batches);
+            const consumer = clients().start(broker.namesrv, "Consume", { topic, group: name("Bodies") });
+            await consumer.untilCaughtUp(38);
+            await consumer.stop();
 
-          const received = consumer.all("message");
-          expect(ids(received)).toEqual(ids(sent));
-          for (const of of sent) {
-            const line = received.find((one) => one.msgId === of.msgId)!;
-            const { bodyBytes, bodySha256 } = of;
-            expect(line).toMatchObject({ bodyBytes, bodySha256, keys: `${batches[of.batch]!.keys}${of.index}` });
-            expect(line.properties["colour"]).toBe("grün");
-          }
-        });
-
-        test("4 MiB is the largest body, as sent: compression counts", async () => {
-          const topic = name("Largest");
-          const own = clients().start(
-            broker.namesrv,
-            "Produce",
-            // The client looks at the size before it compresses.
-            { topic, count: 1, "repeated-bytes": bodyBytesMax + 1 },
-            { "repeated-bytes": bodyBytesMax },
-            // What does not compress grows by it, and the broker has the last word.
-            { "random-bytes": bodyBytesMax },
-          );
-          await own.finish();
-          const raised = clients().start(
-            broker.namesrv,
-            "Produce",
-            {
-              topic,
-              count: 1,
-              "client-body-bytes-max": 2 * bodyBytesMax,
-              "compress-over-bytes": 2 * bodyBytesMax,
-              "random-bytes": bodyBytesMax + 1,
-            },
-            { "random-bytes": bodyBytesMax },
-          );
-          await raised.finish();
-
-          expect(own.all("sent")).toMatchObject([{ batch: 1, status: "SEND_OK" }]);
-          expect(own.all("failed")).toMatchObject([
-            { batch: 0, error: "MQClientException", code: 13 },
-            { batch: 2, error: "MQBrokerException", code: 13 },
-          ]);
-          expect(raised.all("sent")).toMatchObject([{ batch: 1, status: "SEND_OK" }]);
-          expect(raised.all("failed")).toMatchObject([{ batch: 0, error: "MQBrokerException", code: 13 }]);
-        });
-
-        test("TagA || TagB gets exactly those", async () => {
-          const topic = name("TwoTags");
-          const sent = await clients().produce(broker.namesrv, { topic, tags: "TagA,TagB,TagC,TagD", count: 40 });
-          const consumer = clients().start(broker.namesrv, "Consume", {
-            topic,
-            group: name("TwoTags"),
-            expression: "TagA || TagB",
-          });
-          await consumer.untilCaughtUp(40);
-          await consumer.stop();
-
-          expect(ids(consumer.all("message"))).toEqual(ids(sent.filter((line) => line.index % 4 < 2)));
-        });
-
-        test("tags of one hash code are told apart, and no match gets none", async () => {
-          const topic = name("SameHash");
-          // "Aa" and "BB" have the same Java hash code: the broker lets both through, the client compares. Queues are taken in
-          // turn, so each ends with an "Aa": a client commits what it dropped itself only with the next message it takes.
-          const tags = "BB,BB,BB,BB,Aa,Aa,Aa,Aa";
-          const sent = await clients().produce(broker.namesrv, { topic, tags, count: 24 });
-          const one = clients().start(broker.namesrv, "Consume", { topic, group: name("SameHash"), expression: "Aa" });
-          const none = clients().start(broker.namesrv, "Consume", {
-            topic,
-            group: name("NoMatch"),
-            expression: "TagZ",
-          });
-          await one.untilCaughtUp(24);
-          await none.untilCaughtUp(24);
-          await one.stop();
-          await none.stop();
-
-          expect(ids(one.all("message"))).toEqual(ids(sent.filter((line) => line.index % 8 >= 4)));
-          expect(none.all("message")).toEqual([]);
-        });
-
-        test("two consumers share the queues; one stops, one is killed, the other takes over", async () => {
-          const topic = name("Shared");
-          const options = { topic, group: name("Shared") };
-          const start = () => clients().start(broker.namesrv, "Consume", options);
-          // Until the topic is there no queue can be assigned.
-          await clients().produce(broker.namesrv, { topic, count: 8 });
-          const first = start();
-          await first.untilCaughtUp(8);
-          const second = start();
-          await Promise.all([first.untilAssigned(2), second.untilAssigned(2)]);
-
-          const shared = await clients().produce(broker.namesrv, { topic, count: 40 });
-          await untilAll(shared, first, second);
-          const [ofFirst, ofSecond] = [among(shared, first), among(shared, second)];
-          expect([...ofFirst, ...ofSecond].sort(), "each message once, to one of them").toEqual(ids(shared));
-          expect(queues(shared, ofFirst).size).toBe(2);
-          expect(queues(shared, ofSecond).size).toBe(2);
-
-          await first.stop();
-          await second.untilAssigned(4);
-          const afterStop = await clients().produce(broker.namesrv, { topic, count: 20 });
-          await untilAll(afterStop, second);
-
-          const third = clients().start(broker.namesrv, "Consume", { ...options, "listener-ms": 50 });
-          await Promise.all([second.untilAssigned(2), third.untilAssigned(2)]);
-          const producing = clients().start(broker.namesrv, "Produce", { topic, count: 400 });
-          await third.untilMessages(5);
-          await third.kill();
-          await second.untilAssigned(4);
-          await producing.finish();
-          const duringKill = producing.all("sent");
-          expect(duringKill.length).toBe(400);
-          await untilAll(duringKill, second, third);
-          await second.stop();
-        });
-
-        test("a message whose listener failed comes again after 10 s", async () => {
-          const topic = name("Failing");
-          const options = { topic, group: name("Failing") };
-          // A client learns of its group's retry topic every 30 s, and at its start if the topic is there already.
-          await clients().produce(broker.namesrv, { topic, count: 4 });
-          const before = clients().start(broker.namesrv, "Consume", options);
-          await before.untilCaughtUp(4);
-          await before.stop();
-
-          const sent = await clients().produce(broker.namesrv, { topic, tags: "TagA", keys: "key-", count: 4 });
-          const consumer = clients().start(broker.namesrv, "Consume", { ...options, "fail-times": 1 });
-          await consumer.untilMessages(8);
-          await consumer.stop();
-
-          const lines = consumer.all("message");
-          expect(lines.length).toBe(8);
-          for (const of of sent) {
-            const [failed, again] = lines.filter((line) => line.msgId === of.msgId);
-            expect(failed).toMatchObject({ reconsumeTimes: 0, result: "fails" });
-            expect(again).toMatchObject({
-              topic,
-              tags: "TagA",
-              keys: `key-${of.index}`,
-              body: of.body,
-              reconsumeTimes: 1,
-              result: "succeeds",
-              bornTimestamp: failed!.bornTimestamp,
-            });
-            expect(again!.properties).toMatchObject({
-              RETRY_TOPIC: topic,
-              ORIGIN_MESSAGE_ID: of.offsetMsgId,
-              REAL_TOPIC: `%RETRY%${options.group}`,
-            });
-            // Level 3 is 10 s; the broker's clock is the same machine's.
-            const waitedMs = again!.storeTimestamp - Number(failed!.properties["CONSUME_START_TIME"]);
-            expect(waitedMs).toBeGreaterThanOrEqual(9_900);
-            expect(waitedMs).toBeLessThan(25_000);
-          }
-        });
-
-        test("a message that failed too often is in the dead letter queue", async () => {
-          const topic = name("Dead");
-          const group = name("Dead");
-          await clients().produce(broker.namesrv, { topic, count: 4 });
-          const before = clients().start(broker.namesrv, "Consume", { topic, group });
-          await before.untilCaughtUp(4);
-          await before.stop();
-
-          const sent = await clients().produce(broker.namesrv, { topic, tags: "TagA", keys: "key-", count: 3 });
-          const failing = clients().start(broker.namesrv, "Consume", {
-            topic,
-            group,
-            "fail-times": 5,
-            "max-reconsume": 1,
-            "delay-level": 1,
-          });
-          await failing.untilMessages(6);
-          const dead = `%DLQ%${group}`;
-          const undertaker = clients().start(broker.namesrv, "Consume", { topic: dead, group: name("Undertaker") });
-          await undertaker.untilCaughtUp(3);
-          await undertaker.stop();
-          await failing.stop();
-
-          expect(failing.all("message").map((line) => line.reconsumeTimes)).toEqual([0, 0, 0, 1, 1, 1]);
-          const letters = undertaker.all("message");
-          expect(ids(letters)).toEqual(ids(sent));
-          for (const letter of letters) {
-            const of = sent.find((line) => line.msgId === letter.msgId)!;
-            expect(letter).toMatchObject({
-              topic: dead,
-              queueId: 0,
-              keys: `key-${of.index}`,
-              body: of.body,
-              reconsumeTimes: 2,
-            });
-            expect(letter.properties).toMatchObject({ RETRY_TOPIC: topic, ORIGIN_MESSAGE_ID: of.offsetMsgId });
-          }
-        });
-
-        test("an orderly listener keeps each queue's order, through a failure too", async () => {
-          const topic = name("Orderly");
-          const sent = await clients().produce(broker.namesrv, { topic, mode: "orderly", count: 80 });
-          const consumer = clients().start(broker.namesrv, "Consume", {
-            topic,
-            group: name("Orderly"),
-            mode: "orderly",
-          });
-          await consumer.untilCaughtUp(80);
-          await consumer.stop();
-          const failing = clients().start(broker.namesrv, "Consume", {
-            topic,
-            group: name("OrderlyFailing"),
-            mode: "orderly",
-            "fail-first-of-queue": "true",
-          });
-          await failing.untilCaughtUp(80);
-          await failing.stop();
-
-          for (let queue = 0; queue < 4; queue++) {
-            const steps = sent.filter((line) => line.queueId === queue).map((line) => line.body);
-            expect(steps.length).toBe(20);
-            const seen = consumer.all("message").filter((line) => line.queueId === queue);
-            expect(seen.map((line) => line.body)).toEqual(steps);
-            const again = failing.all("message").filter((line) => line.queueId === queue);
-            expect(again.map((line) => line.body)).toEqual([steps[0], ...steps]);
-            expect(again.map((line) => line.reconsumeTimes).slice(0, 3)).toEqual([0, 1, 0]);
-          }
-        });
-
-        test("broadcasting: both consumers get all", async () => {
-          const topic = name("Broadcast");
-          const options = { topic, group: name("Broadcast"), mode: "broadcast" };
-          const early = await clients().produce(broker.namesrv, { topic, count: 10 });
-          const both = [0, 1].map(() => clients().start(broker.namesrv, "Consume", options));
-          await Promise.all(both.map((consumer) => consumer.untilCaughtUp(10)));
-          const late = await clients().produce(broker.namesrv, { topic, count: 10 });
-          await Promise.all(both.map((consumer) => consumer.untilCaughtUp(20)));
-          await Promise.all(both.map((consumer) => consumer.stop()));
-
-          for (const consumer of both) expect(ids(consumer.all("message"))).toEqual(ids([...early, ...late]));
-        });
-
-        test("offsets: first, end, by time, by id, and committed by a group", async () => {
-          const topic = name("Offsets");
-          const group = name("Offsets");
-          const sent = await clients().produce(broker.namesrv, { topic, tags: "TagA", count: 10 });
-          const consumer = clients().start(broker.namesrv, "Consume", { topic, group });
-          await consumer.untilCaughtUp(10);
-          await consumer.stop();
-          const notStored = sent[0]!.msgId.replace(/.{8}$/, "FFFFFFFF");
-          const probe = clients().start(broker.namesrv, "Probe", {
-            topic,
-            group,
-            search: "true",
-            view: [sent[0]!.offsetMsgId, sent[1]!.msgId, notStored].join(","),
-          });
-          await probe.finish();
-
-          const stored = probe.all("stored");
-          expect(ids(stored)).toEqual(ids(sent));
-          const queueLines = probe.all("queue");
-          expect(queueLines.map((line) => line.queueId)).toEqual([0, 1, 2, 3]);
-          for (const line of queueLines) {
-            const inQueue = stored.filter((one) => one.queueId === line.queueId);
-            expect(line).toMatchObject({ broker: "broker-a", min: 0, max: inQueue.length, committed: inQueue.length });
-            expect(inQueue.map((one) => one.queueOffset)).toEqual(inQueue.map((_, index) => index));
-            const found = probe.all("found").filter((one) => one.queueId === line.queueId);
-            expect(found.length).toBeGreaterThan(4);
-            for (const { time, offset } of found) {
-              const firstNotBefore = inQueue.findIndex((one) => one.storeTimestamp >= time);
-              expect(offset, `first message stored at ${time} or later`).toBe(
-                firstNotBefore < 0 ? inQueue.length : firstNotBefore,
-              );
+            const received = consumer.all("message");
+            expect(ids(received)).toEqual(ids(sent));
+            for (const of of sent) {
+              const line = received.find((one) => one.msgId === of.msgId)!;
+              const { bodyBytes, bodySha256 } = of;
+              expect(line).toMatchObject({ bodyBytes, bodySha256, keys: `${batches[of.batch]!.keys}${of.index}` });
+              expect(line.properties["colour"]).toBe("grün");
             }
-          }
-          expect(probe.all("viewed")).toMatchObject([
-            { id: sent[0]!.offsetMsgId, msgId: sent[0]!.msgId, topic, tags: "TagA", body: "Hello RocketMQ 0" },
-            { id: sent[1]!.msgId, msgId: sent[1]!.msgId, topic, tags: "TagA", body: "Hello RocketMQ 1" },
-          ]);
-          expect(probe.all("failed")).toMatchObject([{ id: notStored, error: "MQClientException", code: 208 }]);
+          });
+
+          test("4 MiB is the largest body, as sent, compression counts", async () => {
+            const topic = name("Largest");
+            const own = clients().start(
+              broker.namesrv,
+              "Produce",
+              // The client looks at the size before it compresses.
+              { topic, count: 1, "repeated-bytes": bodyBytesMax + 1 },
+              { "repeated-bytes": bodyBytesMax },
+              // What does not compress grows by it, and the broker has the last word.
+              { "random-bytes": bodyBytesMax },
+            );
+            await own.finish();
+            const raised = clients().start(
+              broker.namesrv,
+              "Produce",
+              {
+                topic,
+                count: 1,
+                "client-body-bytes-max": 2 * bodyBytesMax,
+                "compress-over-bytes": 2 * bodyBytesMax,
+                "random-bytes": bodyBytesMax + 1,
+              },
+              { "random-bytes": bodyBytesMax },
+            );
+            await raised.finish();
+
+            expect(own.all("sent")).toMatchObject([{ batch: 1, status: "SEND_OK" }]);
+            expect(own.all("failed")).toMatchObject([
+              { batch: 0, error: "MQClientException", code: 13 },
+              { batch: 2, error: "MQBrokerException", code: 13 },
+            ]);
+            expect(raised.all("sent")).toMatchObject([{ batch: 1, status: "SEND_OK" }]);
+            expect(raised.all("failed")).toMatchObject([{ batch: 0, error: "MQBrokerException", code: 13 }]);
+          });
+
+          test("TagA || TagB gets exactly those", async () => {
+            const topic = name("TwoTags");
+            const sent = await clients().produce(broker.namesrv, { topic, tags: "TagA,TagB,TagC,TagD", count: 40 });
+            const consumer = clients().start(broker.namesrv, "Consume", {
+              topic,
+              group: name("TwoTags"),
+              expression: "TagA || TagB",
+            });
+            await consumer.untilCaughtUp(40);
+            await consumer.stop();
+
+            expect(ids(consumer.all("message"))).toEqual(ids(sent.filter((line) => line.index % 4 < 2)));
+          });
+
+          test("tags of one hash code are told apart, and no match gets none", async () => {
+            const topic = name("SameHash");
+            // "Aa" and "BB" have the same Java hash code: the broker lets both through, the client compares. Queues are taken in
+            // turn, so each ends with an "Aa": a client commits what it dropped itself only with the next message it takes.
+            const tags = "BB,BB,BB,BB,Aa,Aa,Aa,Aa";
+            const sent = await clients().produce(broker.namesrv, { topic, tags, count: 24 });
+            const one = clients().start(broker.namesrv, "Consume", {
+              topic,
+              group: name("SameHash"),
+              expression: "Aa",
+            });
+            const none = clients().start(broker.namesrv, "Consume", {
+              topic,
+              group: name("NoMatch"),
+              expression: "TagZ",
+            });
+            await one.untilCaughtUp(24);
+            await none.untilCaughtUp(24);
+            await one.stop();
+            await none.stop();
+
+            expect(ids(one.all("message"))).toEqual(ids(sent.filter((line) => line.index % 8 >= 4)));
+            expect(none.all("message")).toEqual([]);
+          });
+
+          test("two consumers share the queues; one stops, one is killed, the other takes over", async () => {
+            const topic = name("Shared");
+            const options = { topic, group: name("Shared") };
+            const start = () => clients().start(broker.namesrv, "Consume", options);
+            // Until the topic is there no queue can be assigned.
+            await clients().produce(broker.namesrv, { topic, count: 8 });
+            const first = start();
+            await first.untilCaughtUp(8);
+            const second = start();
+            await Promise.all([first.untilAssigned(2), second.untilAssigned(2)]);
+
+            const shared = await clients().produce(broker.namesrv, { topic, count: 40 });
+            await untilAll(shared, first, second);
+            const [ofFirst, ofSecond] = [among(shared, first), among(shared, second)];
+            expect([...ofFirst, ...ofSecond].sort(), "each message once, to one of them").toEqual(ids(shared));
+            expect(queues(shared, ofFirst).size).toBe(2);
+            expect(queues(shared, ofSecond).size).toBe(2);
+
+            await first.stop();
+            await second.untilAssigned(4);
+            const afterStop = await clients().produce(broker.namesrv, { topic, count: 20 });
+            await untilAll(afterStop, second);
+
+            const third = clients().start(broker.namesrv, "Consume", { ...options, "listener-ms": 50 });
+            await Promise.all([second.untilAssigned(2), third.untilAssigned(2)]);
+            const producing = clients().start(broker.namesrv, "Produce", { topic, count: 400 });
+            await third.untilMessages(5);
+            await third.kill();
+            await second.untilAssigned(4);
+            await producing.finish();
+            const duringKill = producing.all("sent");
+            expect(duringKill.length).toBe(400);
+            await untilAll(duringKill, second, third);
+            await second.stop();
+          });
+
+          test("a message whose listener failed comes again after 10 s", async () => {
+            const topic = name("Failing");
+            const options = { topic, group: name("Failing") };
+            // A client learns of its group's retry topic every 30 s, and at its start if the topic is there already.
+            await clients().produce(broker.namesrv, { topic, count: 4 });
+            const before = clients().start(broker.namesrv, "Consume", options);
+            await before.untilCaughtUp(4);
+            await before.stop();
+
+            const sent = await clients().produce(broker.namesrv, { topic, tags: "TagA", keys: "key-", count: 4 });
+            const consumer = clients().start(broker.namesrv, "Consume", { ...options, "fail-times": 1 });
+            await consumer.untilMessages(8);
+            await consumer.stop();
+
+            const lines = consumer.all("message");
+            expect(lines.length).toBe(8);
+            for (const of of sent) {
+              const [failed, again] = lines.filter((line) => line.msgId === of.msgId);
+              expect(failed).toMatchObject({ reconsumeTimes: 0, result: "fails" });
+              expect(again).toMatchObject({
+                topic,
+                tags: "TagA",
+                keys: `key-${of.index}`,
+                body: of.body,
+                reconsumeTimes: 1,
+                result: "succeeds",
+                bornTimestamp: failed!.bornTimestamp,
+              });
+              expect(again!.properties).toMatchObject({
+                RETRY_TOPIC: topic,
+                ORIGIN_MESSAGE_ID: of.offsetMsgId,
+                REAL_TOPIC: `%RETRY%${options.group}`,
+              });
+              // Level 3 is 10 s; the broker's clock is the same machine's.
+              const waitedMs = again!.storeTimestamp - Number(failed!.properties["CONSUME_START_TIME"]);
+              expect(waitedMs).toBeGreaterThanOrEqual(9_900);
+              expect(waitedMs).toBeLessThan(25_000);
+            }
+          });
+
+          test("a message that failed too often is in the dead letter queue", async () => {
+            const topic = name("Dead");
+            const group = name("Dead");
+            await clients().produce(broker.namesrv, { topic, count: 4 });
+            const before = clients().start(broker.namesrv, "Consume", { topic, group });
+            await before.untilCaughtUp(4);
+            await before.stop();
+
+            const sent = await clients().produce(broker.namesrv, { topic, tags: "TagA", keys: "key-", count: 3 });
+            const failing = clients().start(broker.namesrv, "Consume", {
+              topic,
+              group,
+              "fail-times": 5,
+              "max-reconsume": 1,
+              "delay-level": 1,
+            });
+            await failing.untilMessages(6);
+            const dead = `%DLQ%${group}`;
+            const undertaker = clients().start(broker.namesrv, "Consume", { topic: dead, group: name("Undertaker") });
+            await undertaker.untilCaughtUp(3);
+            await undertaker.stop();
+            await failing.stop();
+
+            expect(failing.all("message").map((line) => line.reconsumeTimes)).toEqual([0, 0, 0, 1, 1, 1]);
+            const letters = undertaker.all("message");
+            expect(ids(letters)).toEqual(ids(sent));
+            for (const letter of letters) {
+              const of = sent.find((line) => line.msgId === letter.msgId)!;
+              expect(letter).toMatchObject({
+                topic: dead,
+                queueId: 0,
+                keys: `key-${of.index}`,
+                body: of.body,
+                reconsumeTimes: 2,
+              });
+              expect(letter.properties).toMatchObject({ RETRY_TOPIC: topic, ORIGIN_MESSAGE_ID: of.offsetMsgId });
+            }
+          });
+
+          test("an orderly listener keeps each queue's order, through a failure too", async () => {
+            const topic = name("Orderly");
+            const sent = await clients().produce(broker.namesrv, { topic, mode: "orderly", count: 80 });
+            const consumer = clients().start(broker.namesrv, "Consume", {
+              topic,
+              group: name("Orderly"),
+              mode: "orderly",
+            });
+            await consumer.untilCaughtUp(80);
+            await consumer.stop();
+            const failing = clients().start(broker.namesrv, "Consume", {
+              topic,
+              group: name("OrderlyFailing"),
+              mode: "orderly",
+              "fail-first-of-queue": "true",
+            });
+            await failing.untilCaughtUp(80);
+            await failing.stop();
+
+            for (let queue = 0; queue < 4; queue++) {
+              const steps = sent.filter((line) => line.queueId === queue).map((line) => line.body);
+              expect(steps.length).toBe(20);
+              const seen = consumer.all("message").filter((line) => line.queueId === queue);
+              expect(seen.map((line) => line.body)).toEqual(steps);
+              const again = failing.all("message").filter((line) => line.queueId === queue);
+              expect(again.map((line) => line.body)).toEqual([steps[0], ...steps]);
+              expect(again.map((line) => line.reconsumeTimes).slice(0, 3)).toEqual([0, 1, 0]);
+            }
+          });
+
+          test("broadcasting, both consumers get all", async () => {
+            const topic = name("Broadcast");
+            const options = { topic, group: name("Broadcast"), mode: "broadcast" };
+            const early = await clients().produce(broker.namesrv, { topic, count: 10 });
+            const both = [0, 1].map(() => clients().start(broker.namesrv, "Consume", options));
+            await Promise.all(both.map((consumer) => consumer.untilCaughtUp(10)));
+            const late = await clients().produce(broker.namesrv, { topic, count: 10 });
+            await Promise.all(both.map((consumer) => consumer.untilCaughtUp(20)));
+            await Promise.all(both.map((consumer) => consumer.stop()));
+
+            for (const consumer of both) expect(ids(consumer.all("message"))).toEqual(ids([...early, ...late]));
+          });
+
+          test("offsets, first, end, by time, and committed by a group", async () => {
+            const topic = name("Offsets");
+            const group = name("Offsets");
+            const sent = await clients().produce(broker.namesrv, { topic, tags: "TagA", count: 10 });
+            const consumer = clients().start(broker.namesrv, "Consume", { topic, group });
+            await consumer.untilCaughtUp(10);
+            await consumer.stop();
+            const probe = clients().start(broker.namesrv, "Probe", { topic, group, search: "true" });
+            await probe.finish();
+
+            const stored = probe.all("stored");
+            expect(ids(stored)).toEqual(ids(sent));
+            const queueLines = probe.all("queue");
+            expect(queueLines.map((line) => line.queueId)).toEqual([0, 1, 2, 3]);
+            for (const line of queueLines) {
+              const inQueue = stored.filter((one) => one.queueId === line.queueId);
+              expect(line).toMatchObject({
+                broker: "broker-a",
+                min: 0,
+                max: inQueue.length,
+                committed: inQueue.length,
+              });
+              expect(inQueue.map((one) => one.queueOffset)).toEqual(inQueue.map((_, index) => index));
+              const found = probe.all("found").filter((one) => one.queueId === line.queueId);
+              expect(found.length).toBeGreaterThan(4);
+              for (const { time, offset } of found) {
+                const firstNotBefore = inQueue.findIndex((one) => one.storeTimestamp >= time);
+                expect(offset, `first message stored at ${time} or later`).toBe(
+                  firstNotBefore < 0 ? inQueue.length : firstNotBefore,
+                );
+              }
+            }
+          });
+
+          test("a message is found by the id of its place, and by the id its sender gave it", async () => {
+            const topic = name("Found");
+            const sent = await clients().produce(broker.namesrv, { topic, tags: "TagA", count: 2 });
+            const notStored = sent[0]!.msgId.replace(/.{8}$/, "FFFFFFFF");
+            const view = [sent[0]!.offsetMsgId, sent[1]!.msgId, notStored].join(",");
+            const probe = clients().start(broker.namesrv, "Probe", { topic, "ends-only": "true", view });
+            await probe.finish();
+
+            expect(probe.all("viewed")).toMatchObject([
+              { id: sent[0]!.offsetMsgId, msgId: sent[0]!.msgId, topic, tags: "TagA", body: "Hello RocketMQ 0" },
+              { id: sent[1]!.msgId, msgId: sent[1]!.msgId, topic, tags: "TagA", body: "Hello RocketMQ 1" },
+            ]);
+            // The client's own code for an answer without a message.
+            expect(probe.all("failed")).toMatchObject([{ id: notStored, error: "MQClientException", code: 208 }]);
+          });
         });
       }
     });

@@ -33,31 +33,31 @@ describe.skipIf((await missingTool()) !== undefined)("kill -9 under load", () =>
   }, setupMs);
 
   for (const { broker: brokerName, start, flush, kills } of runs) {
-    const test = known.declare(`${brokerName}, ${flush} flush`, { concurrent: false, timeoutMs: testMs });
-
-    test(`${kills} kills: every acked message is consumed`, async () => {
-      let broker: RunningBroker | undefined;
-      try {
-        broker = await start({ flush });
-        const topic = "Crash";
-        const load = sender.start(broker.namesrv, "Load", { topic });
-        for (let kill = 0; kill < kills; kill++) {
-          // Another moment each time, counted in answers so that a slow machine kills under load too.
-          await untilAcked(load, 150 + ((kill * 37) % 100));
-          await broker.kill();
-          await broker.restart();
+    known.suite(`${brokerName}, ${flush} flush`, { concurrent: false, timeoutMs: testMs }, (test) => {
+      test(`${kills} kills, every acked message is consumed`, async () => {
+        let broker: RunningBroker | undefined;
+        try {
+          broker = await start({ flush });
+          const topic = "Crash";
+          const load = sender.start(broker.namesrv, "Load", { topic, threads: 16, "pause-ms": 0 });
+          for (let kill = 0; kill < kills; kill++) {
+            // Another moment each time, counted in answers so that a slow machine kills under load too.
+            await untilAcked(load, 400 + ((kill * 37) % 200));
+            await broker.kill();
+            await broker.restart();
+          }
+          await untilAcked(load, 100);
+          await load.stop();
+          const acked = ackedKeys(load);
+          expect(new Set(acked).size).toBe(acked.length);
+          const { consumed, distinct } = await expectAllConsumed(receiver, broker.namesrv, topic, "AfterCrash", acked);
+          console.log(
+            `${brokerName}, ${flush} flush: ${kills} kills, ${acked.length} acked, ${distinct} distinct messages consumed in ${consumed} deliveries`,
+          );
+        } finally {
+          await broker?.close();
         }
-        await untilAcked(load, 100);
-        await load.stop();
-        const acked = ackedKeys(load);
-        expect(new Set(acked).size).toBe(acked.length);
-        const { consumed, distinct } = await expectAllConsumed(receiver, broker.namesrv, topic, "AfterCrash", acked);
-        console.log(
-          `${brokerName}, ${flush} flush: ${kills} kills, ${acked.length} acked, ${distinct} distinct messages consumed in ${consumed} deliveries`,
-        );
-      } finally {
-        await broker?.close();
-      }
+      });
     });
   }
   known.checkNames();

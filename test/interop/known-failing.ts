@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { test } from "vitest";
+import { describe, test } from "vitest";
 
 const list = path.join(import.meta.dirname, "known-failing.txt");
 
@@ -18,14 +18,21 @@ export class KnownFailing {
     this.reasons = parse(readFileSync(list, "utf8"));
   }
 
-  /** Declares tests of a suite. Those that wait more than they work run at once. */
-  declare(suite: string, how: { readonly concurrent: boolean; readonly timeoutMs: number }) {
-    return (name: string, body: () => Promise<void>): void => {
-      const fullName = `${this.file} > ${suite} > ${name}`;
-      this.declared.add(fullName);
-      const options = { timeout: how.timeoutMs, concurrent: how.concurrent, fails: this.reasons.has(fullName) };
-      test(name, options, body);
-    };
+  /** Declares a suite; where its tests wait more than they work, they and their neighbours run at once. */
+  suite(
+    suite: string,
+    how: { readonly concurrent: boolean; readonly timeoutMs: number },
+    tests: (test: (name: string, body: () => Promise<void>) => void) => void,
+  ): void {
+    describe(suite, { concurrent: how.concurrent }, () => {
+      tests((name, body) => {
+        // The list ends a name at its first ": ".
+        if (name.includes(": ")) throw new Error(`a test's name may not hold ": ", got "${name}"`);
+        const fullName = `${this.file} > ${suite} > ${name}`;
+        this.declared.add(fullName);
+        test(name, { timeout: how.timeoutMs, fails: this.reasons.has(fullName) }, body);
+      });
+    });
   }
 
   /** Call last in the file. */
