@@ -17,7 +17,10 @@ export interface Recovered {
   readonly tornBytes: number;
 }
 
-/** A file whose blocks end this close behind the last record has nothing more in it: the slack is the file system's own. */
+/**
+ * A file that has at most this much more allocated than its valid part takes is written no further than a little behind it:
+ * the slack is the file system's own. Twice as much is looked at in any case.
+ */
 const allocationSlackBytes = 64 * 1024;
 
 const transactionBits = 0xc;
@@ -146,8 +149,9 @@ export class Recovery {
     const step = this.#window.byteLength / 2;
     for (let from = at + 1; index < segments.length; index++, from = 0) {
       const segment = segments[index]!;
-      while (from < this.#segments.fileSize && this.#mayHoldData(segment, from)) {
-        const read = await this.#fill(segment, from);
+      const until = this.#dataEndMax(segment, from);
+      while (from < until) {
+        const read = Math.min(await this.#fill(segment, from), until - from + step);
         const found = core.findRecord(this.#window, 0, read, segment.startOffset + from);
         if (found >= 0) return { index, at: from + found };
         from += step;
@@ -156,19 +160,20 @@ export class Recovery {
     return undefined;
   }
 
-  #mayHoldData(segment: Segment, at: number): boolean {
-    return segment.dataBytesMax > at + allocationSlackBytes;
+  /** Behind this, a file whose bytes before `at` are in use holds nothing but zeros. */
+  #dataEndMax(segment: Segment, at: number): number {
+    const { fileSize } = this.#segments;
+    return segment.dataBytesMax > at + allocationSlackBytes ? fileSize : Math.min(fileSize, at + 2 * allocationSlackBytes);
   }
 
   /** Takes off what lies behind the end: whole files, and the bytes of the last one, which must read as zeros again. */
   async #cutTail(): Promise<void> {
     const { storage, telemetry } = this.#context;
-    const { fileSize } = this.#segments;
     await this.#segments.deleteFrom(this.#end);
     const segment = this.#segments.holding(this.#end);
     if (segment === undefined) return;
     let at = this.#end - segment.startOffset;
-    const until = this.#mayHoldData(segment, at) ? fileSize : Math.min(fileSize, at + 2 * allocationSlackBytes);
+    const until = this.#dataEndMax(segment, at);
     while (at < until) {
       const read = Math.min(await this.#fill(segment, at), until - at);
       const bytes = this.#window.bytes.subarray(0, read);

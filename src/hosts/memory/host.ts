@@ -1,3 +1,4 @@
+import type { LogStorage } from "../../ports/log-storage.ts";
 import { silentTelemetry, type Telemetry } from "../../ports/telemetry.ts";
 import { type BrokerOptions, type RunningBroker, startBroker } from "../../wasmq.ts";
 import { clock } from "./clock.ts";
@@ -7,7 +8,7 @@ import { TimerScheduler } from "./scheduler.ts";
 
 export interface MemoryHostOptions {
   readonly coreModule: WebAssembly.Module;
-  readonly storage?: MemoryLogStorage;
+  readonly storage?: LogStorage;
   readonly telemetry?: Telemetry;
   readonly broker?: Partial<BrokerOptions>;
 }

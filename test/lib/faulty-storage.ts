@@ -1,0 +1,72 @@
+import { MemoryLogStorage } from "../../src/hosts/memory/log-storage.ts";
+import type { LogStorage, StorageWrite } from "../../src/ports/log-storage.ts";
+
+/**
+ * A storage in memory that takes its time, as a browser's does: every operation that may wait, waits, and nothing can be read
+ * at once. Syncs can be held back and made to fail, writes as well.
+ */
+export class WaitingStorage implements LogStorage {
+  readonly supports = { atomicBatch: false };
+  readonly owner = "0";
+  readonly inner: MemoryLogStorage;
+  /** What a sync waits for. */
+  syncGate: Promise<void> = Promise.resolve();
+  /** Thrown by the next write or sync. */
+  failure: Error | undefined;
+  writes = 0;
+  syncs = 0;
+
+  constructor(inner = new MemoryLogStorage()) {
+    this.inner = inner;
+  }
+
+  async lock(): Promise<void> {}
+
+  async list(folder: string) {
+    await later();
+    return this.inner.list(folder);
+  }
+
+  async create(file: string, sizeBytes: number): Promise<void> {
+    await later();
+    this.inner.create(file, sizeBytes);
+  }
+
+  async write(batch: readonly StorageWrite[]): Promise<void> {
+    this.writes++;
+    await later();
+    if (this.failure !== undefined) throw this.failure;
+    this.inner.write(batch);
+  }
+
+  readNow(): undefined {
+    return undefined;
+  }
+
+  async read(file: string, at: number, into: Uint8Array): Promise<number> {
+    await later();
+    return this.inner.readNow(file, at, into);
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await later();
+    this.inner.rename(from, to);
+  }
+
+  async delete(file: string): Promise<void> {
+    await later();
+    this.inner.delete(file);
+  }
+
+  async sync(): Promise<void> {
+    this.syncs++;
+    await this.syncGate;
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  async close(): Promise<void> {}
+}
+
+function later(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}

@@ -1,0 +1,124 @@
+import { afterEach, describe, expect, test } from "vitest";
+import { messagesOf } from "../lib/in-process-client.ts";
+import { WaitingStorage } from "../lib/faulty-storage.ts";
+import { MemoryBroker } from "../lib/memory-broker.ts";
+
+const running: { stop(): Promise<void> }[] = [];
+afterEach(async () => {
+  // A broker whose storage has failed says so when it is stopped; what it promised is checked above.
+  for (const broker of running.splice(0)) await broker.stop().catch(() => {});
+});
+
+async function start(flushDiskType: "ASYNC_FLUSH" | "SYNC_FLUSH") {
+  const broker = await MemoryBroker.start(
+    { store: { flushDiskType, mappedFileSizeCommitLog: 8192, mappedFileSizeConsumeQueue: 1000 } },
+    new WaitingStorage(),
+  );
+  running.push(broker);
+  return { broker, storage: broker.storage, client: broker.connect() };
+}
+
+/** True once nothing more happens by itself. */
+const settled = () => new Promise((resolve) => setTimeout(resolve, 60));
+
+describe("SYNC_FLUSH", () => {
+  test("a send is answered, and its message seen, only after the sync", async () => {
+    const { storage, client } = await start("SYNC_FLUSH");
+    await client.send("T", "m0");
+    let open = (): void => {};
+    storage.syncGate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const answered: string[] = [];
+    const sends = ["m1", "m2"].map((body) => client.send("T", body).then(() => answered.push(body)));
+    await settled();
+    expect(answered).toEqual([]);
+    expect(messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" })).map(({ body }) => body)).toEqual(["m0"]);
+    open();
+    await Promise.all(sends);
+    expect(messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" })).length).toBe(3);
+  });
+
+  test("all that comes during a sync shares the next one", async () => {
+    const { storage, client } = await start("SYNC_FLUSH");
+    await client.send("T", "m0");
+    const before = storage.syncs;
+    let open = (): void => {};
+    storage.syncGate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const first = client.send("T", "m1");
+    await settled();
+    const more = Array.from({ length: 50 }, (_, i) => client.send("T", `m${i + 2}`));
+    await settled();
+    open();
+    await Promise.all([first, ...more]);
+    expect(storage.syncs - before).toBeLessThanOrEqual(3);
+  });
+
+  test("after a failed sync nothing is acked, nothing taken, and what was kept is still served", async () => {
+    const { storage, client, broker } = await start("SYNC_FLUSH");
+    await client.send("T", "m0");
+    storage.failure = new Error("EIO: the disk is gone");
+    const refused = await client.trySend("T", "m1");
+    expect(refused).toMatchObject({ code: 14, remark: expect.stringMatching(/the disk is gone/) });
+    storage.failure = undefined;
+    expect((await client.trySend("T", "m2")).code).toBe(14);
+    expect(messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" })).map(({ body }) => body)).toEqual(["m0"]);
+    await expect(broker.stop()).rejects.toThrow(/the disk is gone/);
+    expect(storage.inner.files.has("abort")).toBe(true);
+  });
+});
+
+describe("ASYNC_FLUSH", () => {
+  test("a send is answered after the write, whatever the syncs do", async () => {
+    const { storage, client } = await start("ASYNC_FLUSH");
+    let open = (): void => {};
+    storage.syncGate = new Promise((resolve) => {
+      open = resolve;
+    });
+    for (let i = 0; i < 5; i++) await client.send("T", `m${i}`);
+    expect(messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" })).length).toBe(5);
+    open();
+  });
+
+  test("after a failed write nothing is acked and nothing taken", async () => {
+    const { storage, client } = await start("ASYNC_FLUSH");
+    await client.send("T", "m0");
+    storage.failure = new Error("ENOSPC: no space left");
+    const all = await Promise.all(["m1", "m2", "m3"].map((body) => client.trySend("T", body)));
+    expect(all.map(({ code }) => code)).toEqual([14, 14, 14]);
+    storage.failure = undefined;
+    expect((await client.trySend("T", "m4")).code).toBe(14);
+    expect(messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" })).map(({ body }) => body)).toEqual(["m0"]);
+  });
+
+  test("many messages over many files on a storage that is never ready at once", async () => {
+    const { client } = await start("ASYNC_FLUSH");
+    const sends = Array.from({ length: 300 }, (_, i) => client.send("T", `m${i}`.padEnd(200, "x"), { queueId: i % 2 }));
+    const answers = await Promise.all(sends);
+    expect(new Set(answers.map(({ fields }) => `${fields["queueId"]}/${fields["queueOffset"]}`)).size).toBe(300);
+    let found = 0;
+    for (const queueId of [0, 1]) {
+      for (let offset = 0; offset < 150; ) {
+        const answer = await client.pull("G", "T", queueId, offset, { subscription: "*" });
+        expect(answer.code).toBe(0);
+        found += messagesOf(answer).length;
+        offset = Number(answer.fields["nextBeginOffset"]);
+      }
+    }
+    expect(found).toBe(300);
+  });
+
+  test("more than memory may hold waits for no storage: SYSTEM_BUSY, and nothing is lost", async () => {
+    const { client } = await start("ASYNC_FLUSH");
+    await client.send("U", "first");
+    const body = new Uint8Array(7_000);
+    const answers = await Promise.all(Array.from({ length: 4_000 }, () => client.trySend("U", body)));
+    const codes = new Set(answers.map(({ code }) => code));
+    expect([...codes].sort()).toEqual([0, 2]);
+    const kept = answers.filter(({ code }) => code === 0).length;
+    const max = await client.request(30, { topic: "U", queueId: "0" });
+    expect(Number(max.fields["offset"])).toBe(kept + 1);
+  });
+});
