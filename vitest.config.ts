@@ -3,7 +3,12 @@ import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
 
 /** What any JavaScript runtime can run; the rest needs files, sockets or child processes and runs on Node alone. */
-const everywhere = ["test/core/**/*.test.ts", "test/broker/**/*.test.ts", "test/store/**/*.test.ts", "test/hosts/memory/**/*.test.ts"];
+const everywhere = [
+  "test/core/**/*.test.ts",
+  "test/broker/**/*.test.ts",
+  "test/store/**/*.test.ts",
+  "test/hosts/memory/**/*.test.ts",
+];
 
 export default defineConfig({
   test: {
@@ -17,8 +22,7 @@ export default defineConfig({
         },
       },
       {
-        plugins: [
-          cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
+        plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
         test: { name: "workerd", include: everywhere },
       },
       {

@@ -61,6 +61,9 @@ export const pullHoldMsMax = 60_000;
 export const topicsMax = 100_000;
 export const subscriptionGroupsMax = 100_000;
 
+/** Tags of one subscription: each pull compares every message with all of them. */
+export const subscriptionTagsMax = 4_096;
+
 /** Queues of one topic, as `mqadmin updateTopic` would be foolish to exceed. */
 export const queuesPerTopicMax = 65_535;
 

@@ -1,8 +1,8 @@
 import { Broker } from "./broker/broker.ts";
-import { defaultDelayLevels, DelayLevels } from "./broker/delay/delay-levels.ts";
+import { DelayLevels, defaultDelayLevels } from "./broker/delay/delay-levels.ts";
 import { deliverTimeAsTagsCode } from "./broker/delay/park.ts";
-import type { TopicConfig } from "./broker/topic/topic-config.ts";
 import { checkTopicName } from "./broker/names.ts";
+import type { TopicConfig } from "./broker/topic/topic-config.ts";
 import { localBroker, RouteTable } from "./namesrv/route-table.ts";
 import type { Connection, ConnectionHandler } from "./ports/network.ts";
 import type { Ports } from "./ports/ports.ts";

@@ -62,9 +62,7 @@ export class Broker {
     this.topics = new Topics(store.configFile("topics.json"), clock, telemetry);
     this.groups = new SubscriptionGroups(store.configFile("subscriptionGroup.json"), clock, telemetry);
     this.producers = new Producers();
-    this.consumers = new Consumers(
-      (group) => this.groups.find(group)?.notifyConsumerIdsChangedEnable !== false,
-    );
+    this.consumers = new Consumers((group) => this.groups.find(group)?.notifyConsumerIdsChangedEnable !== false);
     this.offsets = new ConsumerOffsets(store, store.configFile("consumerOffset.json"), clock);
     this.locks = new QueueLocks(clock);
     const { topics, groups, consumers, offsets, locks } = this;
@@ -95,9 +93,7 @@ export class Broker {
   /** Reads the config files and begins to serve. The store is open. */
   async start(): Promise<void> {
     const { brokerName, clusterName } = this.settings;
-    await this.topics.load(
-      systemTopics({ cluster: clusterName, broker: brokerName, delayLevels: this.#levels.count }),
-    );
+    await this.topics.load(systemTopics({ cluster: clusterName, broker: brokerName, delayLevels: this.#levels.count }));
     await this.groups.load();
     await this.offsets.load();
     this.store.onArrival((topic, queueId) => {

@@ -45,7 +45,10 @@ export class ConfigFile {
       try {
         const value = parseJavaJson(decodeUtf8(bytes.subarray(0, read)));
         if (unreadable !== undefined) {
-          this.#telemetry.log("warn", "a config file was unreadable, the version before it is used", { file, unreadable });
+          this.#telemetry.log("warn", "a config file was unreadable, the version before it is used", {
+            file,
+            unreadable,
+          });
         }
         return value;
       } catch (error) {

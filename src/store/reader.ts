@@ -122,9 +122,7 @@ export class Reader {
     const count = units.length / core.unitSize;
     unitWindow.bytes.set(units);
     const indices =
-      limits.tagHashes === undefined
-        ? undefined
-        : core.filterUnits(unitWindow, 0, count, limits.tagHashes);
+      limits.tagHashes === undefined ? undefined : core.filterUnits(unitWindow, 0, count, limits.tagHashes);
     const candidates = indices?.count ?? count;
     const picked: Picked[] = [];
     let bytes = 0;

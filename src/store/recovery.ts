@@ -163,7 +163,9 @@ export class Recovery {
   /** Behind this, a file whose bytes before `at` are in use holds nothing but zeros. */
   #dataEndMax(segment: Segment, at: number): number {
     const { fileSize } = this.#segments;
-    return segment.dataBytesMax > at + allocationSlackBytes ? fileSize : Math.min(fileSize, at + 2 * allocationSlackBytes);
+    return segment.dataBytesMax > at + allocationSlackBytes
+      ? fileSize
+      : Math.min(fileSize, at + 2 * allocationSlackBytes);
   }
 
   /** Takes off what lies behind the end: whole files, and the bytes of the last one, which must read as zeros again. */

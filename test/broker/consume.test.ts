@@ -73,7 +73,9 @@ describe("offsets", () => {
     await client.send("T", "m0");
     const { fields } = await client.send("T", "m1");
     const offset = Number.parseInt(fields["msgId"]!.slice(16), 16);
-    expect(messagesOf(succeeded(await client.request(33, { offset: String(offset) })))[0]).toMatchObject({ body: "m1" });
+    expect(messagesOf(succeeded(await client.request(33, { offset: String(offset) })))[0]).toMatchObject({
+      body: "m1",
+    });
     for (const wrong of [offset + 1, 1_000_000_000_000, -5]) {
       expect((await client.request(33, { offset: String(wrong) })).code).toBe(1);
     }

@@ -16,7 +16,12 @@ describe("sending", () => {
   test("the first send makes the topic, and its route is there at once", async () => {
     expect((await client.request(105, { topic: "T" })).code).toBe(17);
     const sent = await client.send("T", "hello", { queueId: 2 });
-    expect(sent.fields).toMatchObject({ queueId: "2", queueOffset: "0", MSG_REGION: "DefaultRegion", TRACE_ON: "true" });
+    expect(sent.fields).toMatchObject({
+      queueId: "2",
+      queueOffset: "0",
+      MSG_REGION: "DefaultRegion",
+      TRACE_ON: "true",
+    });
     expect(sent.fields["msgId"]).toBe("7F00000100002A9F0000000000000000");
     expect(json(await client.request(105, { topic: "T" }))).toEqual({
       brokerDatas: [

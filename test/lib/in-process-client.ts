@@ -218,9 +218,7 @@ export function messagesOf(answer: Answer): PulledMessage[] {
       reconsumeTimes: view.getInt32(at + 72),
       body: utf8.decode(bytes.subarray(bodyAt, bodyEnd)),
       topic: utf8.decode(bytes.subarray(bodyEnd + 1, topicEnd)),
-      properties: readProperties(
-        utf8.decode(bytes.subarray(topicEnd + 2, topicEnd + 2 + view.getInt16(topicEnd))),
-      ),
+      properties: readProperties(utf8.decode(bytes.subarray(topicEnd + 2, topicEnd + 2 + view.getInt16(topicEnd)))),
     });
   }
   return messages;

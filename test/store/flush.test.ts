@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { messagesOf } from "../lib/in-process-client.ts";
 import { WaitingStorage } from "../lib/faulty-storage.ts";
+import { messagesOf } from "../lib/in-process-client.ts";
 import { MemoryBroker } from "../lib/memory-broker.ts";
 
 const running: { stop(): Promise<void> }[] = [];
@@ -33,7 +33,9 @@ describe("SYNC_FLUSH", () => {
     const sends = ["m1", "m2"].map((body) => client.send("T", body).then(() => answered.push(body)));
     await settled();
     expect(answered).toEqual([]);
-    expect(messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" })).map(({ body }) => body)).toEqual(["m0"]);
+    expect(messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" })).map(({ body }) => body)).toEqual([
+      "m0",
+    ]);
     open();
     await Promise.all(sends);
     expect(messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" })).length).toBe(3);
@@ -64,7 +66,9 @@ describe("SYNC_FLUSH", () => {
     expect(refused).toMatchObject({ code: 14, remark: expect.stringMatching(/the disk is gone/) });
     storage.failure = undefined;
     expect((await client.trySend("T", "m2")).code).toBe(14);
-    expect(messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" })).map(({ body }) => body)).toEqual(["m0"]);
+    expect(messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" })).map(({ body }) => body)).toEqual([
+      "m0",
+    ]);
     await expect(broker.stop()).rejects.toThrow(/the disk is gone/);
     expect(storage.inner.files.has("abort")).toBe(true);
   });
@@ -90,7 +94,9 @@ describe("ASYNC_FLUSH", () => {
     expect(all.map(({ code }) => code)).toEqual([14, 14, 14]);
     storage.failure = undefined;
     expect((await client.trySend("T", "m4")).code).toBe(14);
-    expect(messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" })).map(({ body }) => body)).toEqual(["m0"]);
+    expect(messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" })).map(({ body }) => body)).toEqual([
+      "m0",
+    ]);
   });
 
   test("many messages over many files on a storage that is never ready at once", async () => {

@@ -197,16 +197,25 @@ describe("a crash", () => {
 describe("a store that is none", () => {
   test.each([
     ["a file of another size", (s: MemoryLogStorage) => s.create("commitlog/00000000000000000000", 8191), /8191 bytes/],
-    ["a stray file", (s: MemoryLogStorage) => s.create("commitlog/notes.txt", 5), /notes\.txt is no file of a CommitLog/],
+    [
+      "a stray file",
+      (s: MemoryLogStorage) => s.create("commitlog/notes.txt", 5),
+      /notes\.txt is no file of a CommitLog/,
+    ],
     ["a gap", (s: MemoryLogStorage) => s.create("commitlog/00000000000000024576", 8192), /does not follow/],
-    ["a queue file of another size", (s: MemoryLogStorage) => s.create("consumequeue/T/0/00000000000000000000", 20), /20 bytes/],
+    [
+      "a queue file of another size",
+      (s: MemoryLogStorage) => s.create("consumequeue/T/0/00000000000000000000", 20),
+      /20 bytes/,
+    ],
     ["torn topics", (s: MemoryLogStorage) => s.create("config/topics.json", 40), /topics\.json/],
   ])("is refused with its reason: %s", async (_, spoil, reason) => {
     const before = await start();
     if (_ === "a gap") await fill(before.connect(), 1);
     await before.stop();
     const left = copyOf(before.storage);
-    if (_ === "torn topics") for (const name of [...left.files.keys()]) if (name.startsWith("config/topics")) left.delete(name);
+    if (_ === "torn topics")
+      for (const name of [...left.files.keys()]) if (name.startsWith("config/topics")) left.delete(name);
     spoil(left);
     await expect(MemoryBroker.start(small, left)).rejects.toThrow(reason);
   });

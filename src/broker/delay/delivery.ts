@@ -73,7 +73,9 @@ export class DelayDelivery {
   }
 
   async start(): Promise<void> {
-    const saved = (await this.#file.load()) as { offsetTable?: Record<string, number>; dataVersion?: unknown } | undefined;
+    const saved = (await this.#file.load()) as
+      | { offsetTable?: Record<string, number>; dataVersion?: unknown }
+      | undefined;
     this.#version = readVersion(saved?.dataVersion, this.#clock);
     for (const queue of this.#queues) {
       const { minOffset, maxOffset } = this.#store.range(scheduleTopic, queue.level - 1);

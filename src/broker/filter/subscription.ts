@@ -1,3 +1,4 @@
+import { subscriptionTagsMax } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
 
 /** What a consumer wants of a topic (SubscriptionData). */
@@ -32,6 +33,12 @@ export function subscribeByTags(
       .filter((tag) => tag !== "");
     if (tags.length === 0) {
       throw new WasmqError("SUBSCRIPTION_PARSE_FAILED", `the consumer's subscription parse failed: ${expression}`);
+    }
+    if (tags.length > subscriptionTagsMax) {
+      throw new WasmqError(
+        "SUBSCRIPTION_PARSE_FAILED",
+        `a subscription of ${tags.length} tags: allowed are ${subscriptionTagsMax}`,
+      );
     }
     tagHashes = new Int32Array(new Set(tags.map(hashCode)));
   }

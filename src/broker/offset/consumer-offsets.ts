@@ -47,9 +47,7 @@ export class ConsumerOffsets {
     try {
       await this.#file.save(() => ({
         dataVersion: this.#version,
-        offsetTable: Object.fromEntries(
-          [...this.#table].map(([key, queues]) => [key, Object.fromEntries(queues)]),
-        ),
+        offsetTable: Object.fromEntries([...this.#table].map(([key, queues]) => [key, Object.fromEntries(queues)])),
       }));
     } catch (error) {
       this.#dirty = true;

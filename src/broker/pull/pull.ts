@@ -173,7 +173,10 @@ export class Pulls {
     }
     const subscription = consumers.subscriptions.get(pull.topic);
     if (subscription === undefined) {
-      throw new WasmqError("SUBSCRIPTION_NOT_EXIST", `the consumer's subscription not exist: ${pull.group}, ${pull.topic}`);
+      throw new WasmqError(
+        "SUBSCRIPTION_NOT_EXIST",
+        `the consumer's subscription not exist: ${pull.group}, ${pull.topic}`,
+      );
     }
     if (subscription.version < pull.subscriptionVersion) {
       throw new WasmqError("SUBSCRIPTION_NOT_LATEST", `the consumer's subscription not latest: ${pull.group}`);

@@ -107,7 +107,8 @@ export class Send {
     }
     const retryGroup = groupOfRetryTopic(message.topic);
     if (message.batch) {
-      if (retryGroup !== undefined) throw new WasmqError("MESSAGE_ILLEGAL", "batch request does not support retry group");
+      if (retryGroup !== undefined)
+        throw new WasmqError("MESSAGE_ILLEGAL", "batch request does not support retry group");
     } else {
       if (retryGroup !== undefined) {
         const deadLetters = this.#deadLetterTopic(retryGroup, message);
@@ -131,7 +132,10 @@ export class Send {
         properties = parked.properties;
       }
     } else if (hasTimer(properties)) {
-      throw new WasmqError("MESSAGE_ILLEGAL", "timer messages (TIMER_DELAY_SEC, TIMER_DELAY_MS, TIMER_DELIVER_MS) are not served");
+      throw new WasmqError(
+        "MESSAGE_ILLEGAL",
+        "timer messages (TIMER_DELAY_SEC, TIMER_DELAY_MS, TIMER_DELIVER_MS) are not served",
+      );
     }
     const storeHost = this.#settings.storeHost;
     this.#store.append(
@@ -210,7 +214,8 @@ export class Send {
   #withSystemProperties(properties: string): string {
     let known = properties;
     if (hasProperty(known, property.popCheckPoint)) known = removeProperty(known, property.popCheckPoint);
-    if (!hasProperty(known, property.uniqueKey)) known = setProperty(known, property.uniqueKey, this.#uniqueKeys.next());
+    if (!hasProperty(known, property.uniqueKey))
+      known = setProperty(known, property.uniqueKey, this.#uniqueKeys.next());
     if (hasProperty(known, property.cluster)) {
       // A message sent on by a consumer carries these already; they are replaced as Apache's property map does.
       for (const name of [property.messageRegion, property.traceSwitch, property.cluster]) {

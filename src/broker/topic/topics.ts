@@ -66,7 +66,9 @@ export class Topics {
     }
     const topic = this.#put(config);
     this.#version = nextVersion(this.#version, this.#clock);
-    this.#save().catch((error) => this.#telemetry.log("error", "topics.json could not be written", { error: `${error}` }));
+    this.#save().catch((error) =>
+      this.#telemetry.log("error", "topics.json could not be written", { error: `${error}` }),
+    );
     this.#changed(config);
     return topic;
   }
@@ -75,12 +77,7 @@ export class Topics {
    * Makes the topic of a first send, after the pattern of `defaultTopic` (TopicConfigManager.createTopicInSendMessageMethod).
    * Undefined if the pattern is missing or none to inherit from.
    */
-  createInSend(
-    topic: string,
-    defaultTopic: string,
-    queueNumsWanted: number,
-    unitMode: boolean,
-  ): Topic | undefined {
+  createInSend(topic: string, defaultTopic: string, queueNumsWanted: number, unitMode: boolean): Topic | undefined {
     const pattern = this.#table.get(defaultTopic)?.config;
     if (pattern === undefined || (pattern.perm & perm.inherit) === 0) return undefined;
     checkTopicName(topic);

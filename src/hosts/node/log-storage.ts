@@ -1,5 +1,17 @@
-import { closeSync, fdatasync, fsync, ftruncateSync, mkdirSync, openSync, readdirSync, readSync } from "node:fs";
-import { renameSync, rmSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fdatasync,
+  fsync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { dirname, join, sep } from "node:path";
 import { promisify } from "node:util";
 import { openFilesMax } from "../../limits.ts";

@@ -115,7 +115,9 @@ class SocketConnection implements Connection {
   }
 }
 
-/** An IPv4 address as itself, also where a dual-stack socket shows it as `::ffff:a.b.c.d`. */
+/** An IPv4 address as itself, also where a dual-stack socket shows it as `::ffff:a.b.c.d`; IPv6 without its zone. */
 function plainAddress(address: string): string {
-  return address.startsWith("::ffff:") ? address.slice("::ffff:".length) : address;
+  const zone = address.indexOf("%");
+  const plain = zone < 0 ? address : address.slice(0, zone);
+  return plain.startsWith("::ffff:") ? plain.slice("::ffff:".length) : plain;
 }

@@ -49,7 +49,8 @@ function checkDepth(bytes: Uint8Array): void {
       else if (byte === quote) inText = false;
     } else if (byte === quote) inText = true;
     else if (byte === openBrace || byte === openBracket) {
-      if (++depth > jsonDepthMax) throw new WasmqError("SYSTEM_ERROR", `the body is nested deeper than ${jsonDepthMax}`);
+      if (++depth > jsonDepthMax)
+        throw new WasmqError("SYSTEM_ERROR", `the body is nested deeper than ${jsonDepthMax}`);
     } else if (byte === closeBrace || byte === closeBracket) depth--;
   }
 }

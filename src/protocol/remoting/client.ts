@@ -39,7 +39,8 @@ export function heartBeat(request: Request, remoting: Remoting): void {
         {
           group,
           consumeType: enumName(consumer["consumeType"], consumeTypes),
-          messageModel: enumName(consumer["messageModel"], messageModels) === "BROADCASTING" ? "BROADCASTING" : "CLUSTERING",
+          messageModel:
+            enumName(consumer["messageModel"], messageModels) === "BROADCASTING" ? "BROADCASTING" : "CLUSTERING",
           consumeFromWhere: enumName(consumer["consumeFromWhere"], consumeFromWheres),
           subscriptions: withoutSubscriptions
             ? undefined
@@ -81,10 +82,7 @@ export function checkClientConfig(request: Request, remoting: Remoting): void {
   request.reply(responseCode.success, writeFields({}));
 }
 
-function readSubscription(
-  data: Record<string, unknown>,
-  hashCode: (tag: string) => number,
-): Subscription | undefined {
+function readSubscription(data: Record<string, unknown>, hashCode: (tag: string) => number): Subscription | undefined {
   const topic = text(data["topic"]);
   if (topic === undefined) return undefined;
   const expression = text(data["subString"]) ?? "*";

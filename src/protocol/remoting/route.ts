@@ -10,10 +10,7 @@ export function getRouteInfo(request: Request, remoting: Remoting): void {
   const topic = request.header.fields.text("topic");
   const route = remoting.routes.route(topic);
   if (route === undefined) {
-    throw new WasmqError(
-      "TOPIC_NOT_EXIST",
-      `No topic route info in name server for the topic: ${topic}`,
-    );
+    throw new WasmqError("TOPIC_NOT_EXIST", `No topic route info in name server for the topic: ${topic}`);
   }
   const body = {
     brokerDatas: route.brokers.map((broker) => brokerData(broker, request, remoting)),

@@ -4,9 +4,6 @@ import { responseCode } from "./codes.ts";
 import type { Remoting } from "./remoting.ts";
 import type { Request } from "./session.ts";
 
-/** From this client version on, a limit of retries in the header counts (MQVersion V3_4_9). */
-const firstVersionWithMaxReconsumeTimes = 121;
-
 /** The same fields under the one-letter names of SendMessageRequestHeaderV2, and under those of the first version. */
 const lettersV2 = {
   producerGroup: "a",
@@ -37,7 +34,7 @@ export function sendMessageV2(request: Request, remoting: Remoting): void {
 }
 
 function send(request: Request, remoting: Remoting, names: Names): void {
-  const { fields, version } = request.header;
+  const { fields } = request.header;
   const message: SendMessage = {
     producerGroup: fields.text(names.producerGroup),
     topic: fields.text(names.topic),
@@ -52,8 +49,7 @@ function send(request: Request, remoting: Remoting, names: Names): void {
     reconsumeTimes: fields.optionalInt(names.reconsumeTimes) ?? 0,
     unitMode: fields.flag(names.unitMode),
     batch: fields.flag(names.batch),
-    maxReconsumeTimes:
-      version >= firstVersionWithMaxReconsumeTimes ? fields.optionalInt(names.maxReconsumeTimes) : undefined,
+    maxReconsumeTimes: fields.optionalInt(names.maxReconsumeTimes),
     body: request.body,
   };
   remoting.broker.sending.send(message, new SendReply(request, remoting.broker.settings.regionId));

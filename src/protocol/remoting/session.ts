@@ -1,5 +1,5 @@
-import { outputChunkBytesMax } from "../../limits.ts";
 import type { Client } from "../../broker/client/client.ts";
+import { outputChunkBytesMax } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { Connection, ConnectionHandler } from "../../ports/network.ts";
 import { encodeUtf8Into } from "../../ports/text.ts";
@@ -49,6 +49,8 @@ export class Session implements ConnectionHandler, Client {
   readonly bornHost: Uint8Array;
   readonly #frames: FrameReader;
   #isClosed = false;
+  /** What arrived can't be understood: nothing more is read, what is queued still leaves. */
+  #isRefused = false;
   #opaque = 0;
   #chunks: Uint8Array[] = [];
   #out = new Uint8Array(1024);
@@ -63,7 +65,7 @@ export class Session implements ConnectionHandler, Client {
   }
 
   received(bytes: Uint8Array): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#isRefused) return;
     try {
       this.#frames.push(bytes);
     } catch (error) {
@@ -141,6 +143,8 @@ export class Session implements ConnectionHandler, Client {
   }
 
   #refuse(reason: string): void {
+    this.#isRefused = true;
+    this.#frames.end();
     this.remoting.refused(this.address, reason);
     this.flush();
     this.connection.close();
