@@ -88,7 +88,8 @@ export async function startApache(options: BrokerOptions = {}): Promise<RunningB
       storePathRootDir: store,
       ...(options.flush === "sync" ? { flushDiskType: "SYNC_FLUSH" } : {}),
     });
-    // The broker's first registration may fail and is repeated after 10 s only; it boots with "success" all the same.
+    // A broker that boots before its client has connected to a NameServer registers nowhere, says "success" all the same, and
+    // tries again after 10 s: BrokerOuterAPI.registerBrokerAll asks getAvailableNameSrvList, which is filled in the background.
     await untilRouted(`127.0.0.1:${namesrvPort}`, "TBW102", startTimeoutMs).catch(async (error: unknown) => {
       child.signal("SIGKILL");
       await child.ended;

@@ -30,7 +30,7 @@ describe.skipIf((await missingTool()) !== undefined)("official Java clients", ()
         const suite = `${brokerName}, client ${version}`;
 
         // The names of the example are the same for every client: one after the other.
-        known.suite(suite, { concurrent: false, timeoutMs: testMs }, (test) =>
+        known.suite(suite, { atOnce: "nothing", timeoutMs: testMs }, (test) =>
           test("the first example", async () => {
             const clients = clientsOf.get(version)!;
             const sent = await clients.produce(broker.namesrv, { topic: "TopicTest", tags: "TagA" });
@@ -76,7 +76,7 @@ describe.skipIf((await missingTool()) !== undefined)("official Java clients", ()
 
       for (const version of clientVersions) {
         const suite = `${brokerName}, client ${version}`;
-        known.suite(suite, { concurrent: true, timeoutMs: testMs }, (test) => {
+        known.suite(suite, { atOnce: "suites", timeoutMs: testMs }, (test) => {
           const clients = () => clientsOf.get(version)!;
           const name = (base: string) => named(base, version);
 

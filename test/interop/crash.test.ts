@@ -33,7 +33,7 @@ describe.skipIf((await missingTool()) !== undefined)("kill -9 under load", () =>
   }, setupMs);
 
   for (const { broker: brokerName, start, flush, kills } of runs) {
-    known.suite(`${brokerName}, ${flush} flush`, { concurrent: false, timeoutMs: testMs }, (test) => {
+    known.suite(`${brokerName}, ${flush} flush`, { atOnce: "nothing", timeoutMs: testMs }, (test) => {
       test(`${kills} kills, every acked message is consumed`, async () => {
         let broker: RunningBroker | undefined;
         try {

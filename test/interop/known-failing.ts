@@ -18,19 +18,20 @@ export class KnownFailing {
     this.reasons = parse(readFileSync(list, "utf8"));
   }
 
-  /** Declares a suite; where its tests wait more than they work, they and their neighbours run at once. */
+  /** Declares a suite. Where waiting is most of it, its tests run at once, or those of neighbouring suites too. */
   suite(
     suite: string,
-    how: { readonly concurrent: boolean; readonly timeoutMs: number },
+    how: { readonly atOnce: "nothing" | "tests" | "suites"; readonly timeoutMs: number },
     tests: (test: (name: string, body: () => Promise<void>) => void) => void,
   ): void {
-    describe(suite, { concurrent: how.concurrent }, () => {
+    describe(suite, { concurrent: how.atOnce === "suites" }, () => {
       tests((name, body) => {
         // The list ends a name at its first ": ".
         if (name.includes(": ")) throw new Error(`a test's name may not hold ": ", got "${name}"`);
         const fullName = `${this.file} > ${suite} > ${name}`;
         this.declared.add(fullName);
-        test(name, { timeout: how.timeoutMs, fails: this.reasons.has(fullName) }, body);
+        const fails = this.reasons.has(fullName);
+        test(name, { timeout: how.timeoutMs, concurrent: how.atOnce !== "nothing", fails }, body);
       });
     });
   }

@@ -28,7 +28,7 @@ describe.skipIf((await missingTool()) !== undefined)("one store, two brokers", (
   for (const writer of brokers) {
     for (const reader of brokers) {
       const suite = `${writer.name} writes, ${reader.name} opens`;
-      known.suite(suite, { concurrent: false, timeoutMs: testMs }, (test) => {
+      known.suite(suite, { atOnce: "tests", timeoutMs: testMs }, (test) => {
         test("killed under load, every acked message is consumed", async () => {
           await inTurn(async (open) => {
             const [receiver, sender] = clients as [JavaClients, JavaClients];
@@ -100,7 +100,10 @@ describe.skipIf((await missingTool()) !== undefined)("one store, two brokers", (
                 { msgId: waiting[0]!.msgId, bodySha256: waiting[0]!.bodySha256 },
               ]);
             });
-            await Promise.all(afterwards);
+            // To the end for both clients, so that none is left talking to a broker that is being closed.
+            for (const outcome of await Promise.allSettled(afterwards)) {
+              if (outcome.status === "rejected") throw outcome.reason;
+            }
           });
         });
       });
