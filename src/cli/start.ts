@@ -20,7 +20,7 @@ export async function start(values: Values): Promise<number> {
   try {
     wasmq = await startWasmq({ ...read(values), telemetry: standardError });
   } catch (error) {
-    if (!(error instanceof WasmqError) && !(error instanceof UsageError)) throw error;
+    if (!(error instanceof WasmqError) && !(error instanceof UsageError) && !isSystemError(error)) throw error;
     console.error(`wasmq: ${error.message}`);
     return error instanceof UsageError ? 2 : 1;
   }
@@ -43,6 +43,11 @@ export async function start(values: Values): Promise<number> {
 }
 
 class UsageError extends Error {}
+
+/** What a system call answered (a file that may not be read, a disk that is full): the world's trouble, and no bug's trace. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === "string";
+}
 
 function read(values: Values) {
   const text = (name: keyof Values): string | undefined => {
