@@ -34,8 +34,10 @@ beforeAll(() => {
   installed = join(project, "node_modules/wasmq");
   mkdirSync(project);
   writeFileSync(join(project, "package.json"), '{ "name": "project", "private": true, "type": "module" }');
-  // No registry, no cache and no settings but what npm finds here.
-  environment = { ...process.env, npm_config_cache: join(folder, "cache"), npm_config_offline: "true" };
+  // No registry and no cache, and nothing of the npm that runs this test.
+  environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
+  environment["npm_config_cache"] = join(folder, "cache");
+  environment["npm_config_offline"] = "true";
   // As in a shell of that project: the command must come from there.
   environment["PATH"] = (process.env["PATH"] ?? "")
     .split(delimiter)
