@@ -72,6 +72,8 @@ export async function startBroker(ports: Ports, options: BrokerOptions): Promise
   return {
     accept: (connection) => remoting.accept(connection),
     async stop() {
+      // What has arrived is written and answered first.
+      await new Promise<void>((resolve) => ports.scheduler.soon(resolve));
       remoting.close();
       await broker.stop();
       await store.close();
