@@ -34,6 +34,7 @@ export { encodeBlank } from "./commit-log/blank";
 export { bodyAt } from "./commit-log/layout";
 export { decodeRecord, encodeRecord } from "./commit-log/record";
 export { findRecord, scanRecords } from "./commit-log/scan";
+export { dropCrcProperty } from "./commit-log/served";
 export { decodeUnit, encodeUnit, filterUnits, scanUnits } from "./consume-queue/unit";
 export { loadI32 as recordSize } from "./endian";
 export { hashUtf8 } from "./hash/java-string";

@@ -287,6 +287,15 @@ export class Core {
     return STATES[this.#wasm.checkRecord(region.address + at, end(region, limit) - at, physicalOffset)]!;
   }
 
+  /**
+   * Takes the `__CRC32#` property off a record that checkRecord() found valid, as it goes to a client: it guards the record on the
+   * medium. Returns the record's new size; bytes behind it are left as they are.
+   */
+  dropCrcProperty(region: Region, at: number, limit: number): number {
+    checkRange(region, at, 4);
+    return this.#wasm.dropCrcProperty(region.address + at, end(region, limit) - at);
+  }
+
   /** The i32 that stands at `at`: a record's first field. */
   recordSize(region: Region, at: number): number {
     checkRange(region, at, 4);

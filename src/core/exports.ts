@@ -45,6 +45,7 @@ export interface CoreExports {
   encodeBlank(at: number, length: number): void;
   decodeRecord(at: number, available: number): number;
   checkRecord(at: number, available: number, physicalOffset: number): number;
+  dropCrcProperty(at: number, available: number): number;
   recordSize(at: number): number;
   scanRecords(region: number, from: number, limit: number, physicalOffset: number): number;
   findRecord(region: number, from: number, limit: number, physicalOffset: number): number;

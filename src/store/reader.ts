@@ -25,7 +25,7 @@ export interface GetResult {
   /** Exclusive: the offset of the next message to come. */
   readonly maxOffset: number;
   readonly messages: number;
-  /** The records as they are stored, one behind the other. */
+  /** The records, one behind the other, as a client gets them: as they are stored, but for the property CRC. */
   readonly records: Uint8Array;
 }
 
@@ -74,7 +74,7 @@ export class Reader {
     });
   }
 
-  /** The same, as it is stored. */
+  /** The same, as a client gets it. */
   rawRecordAt(physicalOffset: number): Eventually<Uint8Array | undefined> {
     if (!Number.isSafeInteger(physicalOffset) || physicalOffset < 0) return undefined;
     const { core, recordWindow } = this.#context;
@@ -86,7 +86,8 @@ export class Reader {
         if (state === "incomplete" && length === bytesMax && length < recordWindow.byteLength) {
           return read(recordWindow.byteLength);
         }
-        return state === "valid" ? bytes.slice(0, core.recordSize(recordWindow, 0)) : undefined;
+        if (state !== "valid") return undefined;
+        return recordWindow.bytes.slice(0, core.dropCrcProperty(recordWindow, 0, length));
       });
     };
     return read(firstReadBytes);
@@ -162,13 +163,14 @@ export class Reader {
           for (let i = begin; i < run.end; i++) {
             const { physicalOffset, size } = picked[i]!;
             const at = physicalOffset - first.physicalOffset;
-            const record = into.subarray(at, at + size);
-            if (at + size <= read && this.#verified(record, physicalOffset)) {
-              if (!direct || into.byteOffset + at !== records.byteOffset + length) records.set(record, length);
-              length += size;
-              messages++;
-            } else {
+            const served = at + size <= read ? this.#served(into.subarray(at, at + size), physicalOffset) : undefined;
+            if (served === undefined) {
               removed++;
+            } else {
+              // Never behind what is still to be looked at: what is served is no longer than what was read.
+              records.set(served, length);
+              length += served.length;
+              messages++;
             }
           }
         };
@@ -204,14 +206,16 @@ export class Reader {
     return { end, bytes: endOffset - first.physicalOffset, contiguous };
   }
 
-  #verified(record: Uint8Array, physicalOffset: number): boolean {
+  /** The record as a client gets it, lent until the next one; undefined, and reported, if it is damaged. */
+  #served(record: Uint8Array, physicalOffset: number): Uint8Array | undefined {
     const { core, recordWindow, telemetry } = this.#context;
-    if (record.length > recordWindow.byteLength) return false;
     recordWindow.bytes.set(record);
     const state = core.checkRecord(recordWindow, 0, record.length, physicalOffset);
-    if (state === "valid" && core.recordSize(recordWindow, 0) === record.length) return true;
+    if (state === "valid" && core.recordSize(recordWindow, 0) === record.length) {
+      return recordWindow.bytes.subarray(0, core.dropCrcProperty(recordWindow, 0, record.length));
+    }
     telemetry.log("error", "a damaged record is not served", { physicalOffset, state });
-    return false;
+    return undefined;
   }
 }
 

@@ -135,7 +135,7 @@ export class Store {
     return this.#reader.recordAt(physicalOffset);
   }
 
-  /** The same, as it is stored. */
+  /** The same, as a client gets it. */
   rawRecordAt(physicalOffset: number): Eventually<Uint8Array | undefined> {
     if (physicalOffset >= this.#log.committedEnd) return undefined;
     return this.#reader.rawRecordAt(physicalOffset);

@@ -116,6 +116,29 @@ describe("the door", () => {
     expect(take(region, 0, size)).toEqual(before);
   });
 
+  test("as it is served, without the property CRC, a record is the one that was encoded without it", () => {
+    const [guarded, plain] = [newCore(), newCore({ propertyCrc: false })];
+    const [region, plainRegion] = [guarded.allocate(8192), plain.allocate(8192)];
+    fc.assert(
+      fc.property(recordArbitrary, (record) => {
+        const { size } = guarded.encodeRecord(region, 64, 4096, record);
+        const expected = plain.encodeRecord(plainRegion, 64, 4096, {
+          ...record,
+          // With a property behind it, the last separator is always there.
+          properties: closed(guarded.decodeRecord(region, 64, 64 + size)!.properties.slice(0, -20)),
+        });
+        const served = guarded.dropCrcProperty(region, 64, 64 + size);
+        expect(served).toBe(size - 20);
+        expect(guarded.checkRecord(region, 64, 64 + served, 4096)).toBe("valid");
+        expect(take(region, 64, served)).toEqual(take(plainRegion, 64, expected.size));
+        expect(guarded.dropCrcProperty(region, 64, 64 + served)).toBe(served);
+      }),
+    );
+    function closed(properties: string): string {
+      return properties === "" || properties.endsWith("\u0002") ? properties : `${properties}\u0002`;
+    }
+  });
+
   test("hosts", () => {
     expect([...core.encodeHost("1.2.3.4", 10911)]).toEqual([1, 2, 3, 4, 0, 0, 0x2a, 0x9f]);
     expect(core.encodeHost("::ffff:1.2.3.4", 80)).toEqual(core.encodeHost("1.2.3.4", 80));

@@ -74,7 +74,7 @@ describe.skipIf((await missingTool()) !== undefined)("one store, two brokers", (
 
             const second = await open(reader.start);
             const afterwards = before.map(async ({ client, topic, consumed, waiting }) => {
-              const probe = client.start(second.namesrv, "Probe", { topic, group: topic, view: waiting[0]!.msgId });
+              const probe = client.start(second.namesrv, "Probe", { topic, group: topic });
               await probe.finish();
               const onQueue = (lines: typeof consumed, queue: number) =>
                 lines.filter((line) => line.queueId === queue).length;
@@ -95,10 +95,6 @@ describe.skipIf((await missingTool()) !== undefined)("one store, two brokers", (
               await newGroup.untilCaughtUp(30);
               await newGroup.stop();
               expect(contents(newGroup.all("message"))).toEqual(contents([...consumed, ...waiting, ...later]));
-              // Last, so that a key index that is missing does not hide the rest.
-              expect(probe.all("viewed")).toMatchObject([
-                { msgId: waiting[0]!.msgId, bodySha256: waiting[0]!.bodySha256 },
-              ]);
             });
             // To the end for both clients, so that none is left talking to a broker that is being closed.
             for (const outcome of await Promise.allSettled(afterwards)) {
