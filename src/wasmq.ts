@@ -4,6 +4,7 @@ import { deliverTimeAsTagsCode } from "./broker/delay/park.ts";
 import { checkTopicName } from "./broker/names.ts";
 import type { TopicConfig } from "./broker/topic/topic-config.ts";
 import { localBroker, RouteTable } from "./namesrv/route-table.ts";
+import { WasmqError } from "./ports/error.ts";
 import type { Connection, ConnectionHandler } from "./ports/network.ts";
 import type { Ports } from "./ports/ports.ts";
 import { Remoting } from "./protocol/remoting/remoting.ts";
@@ -37,9 +38,8 @@ export interface RunningBroker {
  * INVALID_PARAMETER for a name that can be none.
  */
 export async function startBroker(ports: Ports, options: BrokerOptions): Promise<RunningBroker> {
-  // Both are names of topics too.
-  checkTopicName(options.brokerName);
-  checkTopicName(options.clusterName);
+  checkName("broker", options.brokerName);
+  checkName("cluster", options.clusterName);
   const dues = new DueQueue(ports.clock, ports.scheduler);
   const messageDelayLevel = options.messageDelayLevel ?? defaultDelayLevels;
   const tagsCodeOf = deliverTimeAsTagsCode(new DelayLevels(messageDelayLevel));
@@ -79,4 +79,16 @@ export async function startBroker(ports: Ports, options: BrokerOptions): Promise
       await store.close();
     },
   };
+}
+
+/** Names of brokers and clusters are names of topics too. */
+function checkName(what: string, name: string): void {
+  try {
+    checkTopicName(name);
+  } catch (error) {
+    throw new WasmqError(
+      "INVALID_PARAMETER",
+      `${JSON.stringify(name)} can't be the name of a ${what}: ${(error as Error).message}`,
+    );
+  }
 }

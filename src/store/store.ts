@@ -1,4 +1,5 @@
 import { Core, type DecodedRecord } from "../core/core.ts";
+import { WasmqError } from "../ports/error.ts";
 import type { Ports } from "../ports/ports.ts";
 import { encodeUtf8 } from "../ports/text.ts";
 import { type Checkpoint, checkpointBytes, checkpointFile, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
@@ -72,6 +73,11 @@ export class Store {
     try {
       const stats = await storage.list("");
       const clean = !stats.some((stat) => stat.name === abortFile);
+      for (const { name } of stats) {
+        if (name === "commitlog" || name === "consumequeue" || name === "config") {
+          throw new WasmqError("STORE_UNREADABLE", `${name} is a file where a folder has to be`);
+        }
+      }
       await this.#log.segments.load(stats.filter((stat) => stat.name.startsWith("commitlog/")));
       await this.#queues.load(stats);
       if (!stats.some((stat) => stat.name === checkpointFile)) await storage.create(checkpointFile, checkpointBytes);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { decodeHost, encodeHost } from "../../src/core/index.ts";
+import { decodeHost, encodeHost } from "../../src/core/host-address.ts";
 
 test("addresses as RFC 5952 writes them", () => {
   for (const address of [

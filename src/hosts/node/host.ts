@@ -54,7 +54,7 @@ const closeGraceMs = 1_000;
 
 /**
  * Starts a NameServer and a broker in this process. Rejects with a `WasmqError`: ADDRESS_IN_USE, ADDRESS_UNUSABLE,
- * STORE_LOCKED, STORE_UNREADABLE.
+ * STORE_LOCKED, STORE_UNREADABLE, INVALID_PARAMETER.
  */
 export async function startWasmq(options: WasmqOptions = {}): Promise<Wasmq> {
   const store = options.store ?? join(homedir(), ".wasmq", "store");
@@ -91,7 +91,7 @@ export async function startWasmq(options: WasmqOptions = {}): Promise<Wasmq> {
   } catch (error) {
     scheduler.stop();
     await Promise.all(listeners.map((listener) => listener.close(0)));
-    throw error;
+    throw asWasmqError(error, store);
   }
   for (const listener of listeners) listener.serve((connection) => broker.accept(connection));
   const shownHost = options.advertise ?? storeHost;
@@ -110,6 +110,12 @@ export async function startWasmq(options: WasmqOptions = {}): Promise<Wasmq> {
       }
     },
   };
+}
+
+/** A call of the operating system that failed at the start was made for the store: the listeners tell their own trouble. */
+function asWasmqError(error: unknown, store: string): unknown {
+  if (error instanceof WasmqError || !(error instanceof Error) || !("syscall" in error)) return error;
+  return new WasmqError("STORE_UNREADABLE", `the store ${store} can't be used: ${error.message}`, { cause: error });
 }
 
 /** The one address that records and message ids carry: what is advertised, else where the broker listens. */

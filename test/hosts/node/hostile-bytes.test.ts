@@ -524,6 +524,7 @@ describe("sizes and numbers", () => {
     expect(openFiles(server.pid)).toBeLessThanOrEqual(openBefore);
   });
 
+  // A Java heap takes what it was allowed to take, which says nothing about the bytes: skipped for Apache.
   test.skipIf(jars !== undefined)("all of the above together left the memory within its bound", () => {
     expect(memory.growthSinceStartBytes() / MIB).toBeLessThan(RESIDENT_GROWTH_BYTES_MAX / MIB);
   });

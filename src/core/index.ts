@@ -1,2 +1,0 @@
-export * from "./core.ts";
-export { decodeHost, encodeHost } from "./host-address.ts";
