@@ -191,6 +191,16 @@ export class Store {
     return boundary === "LOWER" ? low : Math.max(minOffset, low - 1);
   }
 
+  /** Every queue that has, or had, messages. */
+  *queues(): Generator<{ topic: string; queueId: number }> {
+    for (const { topic, queueId } of this.#queues.all()) yield { topic, queueId };
+  }
+
+  /** Ends when nothing waits for its write or its sync; rejects if the storage has failed. */
+  settle(): Promise<void> {
+    return this.#log.settle();
+  }
+
   /** The JSON file `name` below `config/`. */
   configFile(name: string): ConfigFile {
     return new ConfigFile(this.#ports.storage, this.#ports.telemetry, name);
