@@ -7,12 +7,14 @@ import {
   openSync,
   readdirSync,
   readSync,
+  realpathSync,
   renameSync,
   rmSync,
+  type Stats,
   statSync,
   writeSync,
 } from "node:fs";
-import { dirname, join, sep } from "node:path";
+import { dirname, join, resolve, sep } from "node:path";
 import { promisify } from "node:util";
 import { openFilesMax } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
@@ -38,17 +40,18 @@ export class NodeLogStorage implements LogStorage {
   readonly #open = new Map<string, number>();
   /** Files being synced: they stay open. */
   readonly #inUse = new Map<string, number>();
-  /** Folders whose entries changed since they were synced. */
-  readonly #changedFolders = new Set<string>();
+  /** Folders whose entries changed and are not known to last, with the number of their last change. */
+  readonly #changedFolders = new Map<string, number>();
+  #changes = 0;
 
   constructor(root: string) {
-    this.#root = root;
+    this.#root = resolve(root);
     this.#lock = new StoreLock(root);
   }
 
   lock(): void {
     try {
-      mkdirSync(this.#root, { recursive: true });
+      this.#makeFolder(this.#root);
       this.#lock.take();
     } catch (error) {
       if (error instanceof WasmqError) throw error;
@@ -60,30 +63,38 @@ export class NodeLogStorage implements LogStorage {
 
   list(folder: string): FileStat[] {
     const found: FileStat[] = [];
-    const walk = (name: string): void => {
-      for (const entry of entriesOf(join(this.#root, name))) {
+    /** `through` are the real paths of the folders that led here: a link to one of them would lead here again. */
+    const walk = (name: string, through: readonly string[]): void => {
+      for (const entry of readdirSync(join(this.#root, name), { withFileTypes: true })) {
         const below = name === "" ? entry.name : `${name}/${entry.name}`;
+        const path = join(this.#root, below);
         if (entry.isDirectory()) {
-          walk(below);
-        } else if (entry.isFile()) {
-          const { size, mtimeMs, blocks } = statSync(join(this.#root, below));
-          found.push({ name: below, sizeBytes: size, modifiedAtMs: mtimeMs, dataBytesMax: blocks * blockBytes });
+          walk(below, [...through, join(through.at(-1)!, entry.name)]);
+        } else if (entry.isFile() || entry.isSymbolicLink()) {
+          // Follows links: a CommitLog on another disk often is one. A link to nothing is an error, not an empty log.
+          const stat = statSync(path);
+          if (stat.isFile()) {
+            found.push(fileStat(below, stat));
+          } else if (stat.isDirectory()) {
+            const real = realpathSync(path);
+            if (!through.includes(real)) walk(below, [...through, real]);
+          }
         }
       }
     };
-    walk(folder);
+    const top = realPathOf(join(this.#root, folder));
+    if (top !== undefined) walk(folder, [top]);
     return found.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   create(file: string, sizeBytes: number): void {
     const path = join(this.#root, file);
     const folder = dirname(path);
-    const made = mkdirSync(folder, { recursive: true });
-    if (made !== undefined) this.#changedBetween(dirname(made), folder);
+    this.#makeFolder(folder);
     this.#makeRoom();
     const descriptor = openSync(path, "wx+");
     this.#open.set(file, descriptor);
-    this.#changedFolders.add(folder);
+    this.#changed(folder);
     if (sizeBytes > 0) ftruncateSync(descriptor, sizeBytes);
   }
 
@@ -120,36 +131,37 @@ export class NodeLogStorage implements LogStorage {
     this.#forget(from);
     this.#forget(to);
     renameSync(join(this.#root, from), join(this.#root, to));
-    this.#changedFolders.add(dirname(join(this.#root, from)));
-    this.#changedFolders.add(dirname(join(this.#root, to)));
+    this.#changed(dirname(join(this.#root, from)));
+    this.#changed(dirname(join(this.#root, to)));
   }
 
   delete(file: string): void {
     this.#forget(file);
     const path = join(this.#root, file);
     rmSync(path, { force: true });
-    this.#changedFolders.add(dirname(path));
+    this.#changed(dirname(path));
   }
 
   async sync(files: readonly string[]): Promise<void> {
-    const folders = [...this.#changedFolders];
-    this.#changedFolders.clear();
-    try {
-      for (const file of files) {
-        const descriptor = this.#descriptor(file);
-        this.#inUse.set(file, (this.#inUse.get(file) ?? 0) + 1);
-        try {
-          await fdatasyncOf(descriptor);
-        } finally {
-          const uses = this.#inUse.get(file)! - 1;
-          if (uses === 0) this.#inUse.delete(file);
-          else this.#inUse.set(file, uses);
-        }
+    // Also those that another sync is about: it may fail, or have begun before a change.
+    const folders = [...this.#changedFolders.keys()];
+    for (const file of files) {
+      const descriptor = this.#descriptor(file);
+      this.#inUse.set(file, (this.#inUse.get(file) ?? 0) + 1);
+      try {
+        await fdatasyncOf(descriptor);
+      } finally {
+        const uses = this.#inUse.get(file)! - 1;
+        if (uses === 0) this.#inUse.delete(file);
+        else this.#inUse.set(file, uses);
       }
-      for (const folder of folders) await syncFolder(folder);
-    } catch (error) {
-      for (const folder of folders) this.#changedFolders.add(folder);
-      throw error;
+    }
+    for (const folder of folders) {
+      const change = this.#changedFolders.get(folder);
+      // Another sync has made it last meanwhile.
+      if (change === undefined) continue;
+      await syncFolder(folder);
+      if (this.#changedFolders.get(folder) === change) this.#changedFolders.delete(folder);
     }
   }
 
@@ -189,20 +201,28 @@ export class NodeLogStorage implements LogStorage {
     closeSync(descriptor);
   }
 
-  /** Every folder from `top` down to `bottom` got an entry. */
-  #changedBetween(top: string, bottom: string): void {
-    for (let folder = bottom; folder.length >= top.length; folder = dirname(folder)) {
-      this.#changedFolders.add(folder);
-      if (folder === top || folder === dirname(folder)) return;
-    }
+  /** Makes a folder and those above it: each got an entry, and the one above the highest as well. */
+  #makeFolder(path: string): void {
+    const highest = mkdirSync(path, { recursive: true });
+    if (highest === undefined) return;
+    for (let folder = path; folder.length >= highest.length; folder = dirname(folder)) this.#changed(folder);
+    this.#changed(dirname(highest));
+  }
+
+  #changed(folder: string): void {
+    this.#changedFolders.set(folder, ++this.#changes);
   }
 }
 
-function entriesOf(path: string) {
+function fileStat(name: string, { size, mtimeMs, blocks }: Stats): FileStat {
+  return { name, sizeBytes: size, modifiedAtMs: mtimeMs, dataBytesMax: blocks * blockBytes };
+}
+
+function realPathOf(path: string): string | undefined {
   try {
-    return readdirSync(path, { withFileTypes: true });
+    return realpathSync(path);
   } catch (error) {
-    if (codeOf(error) === "ENOENT") return [];
+    if (codeOf(error) === "ENOENT") return undefined;
     throw error;
   }
 }

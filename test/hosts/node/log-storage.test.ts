@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { NodeLogStorage } from "../../../src/hosts/node/log-storage.ts";
 import type { LogStorage } from "../../../src/ports/log-storage.ts";
 import { describeLogStorage } from "../../conformance/log-storage.ts";
@@ -18,11 +18,35 @@ describeLogStorage({
   },
 });
 
+test("list follows links to files and folders, and goes round in no circle", () => {
+  const folder = mkdtempSync(join(tmpdir(), "wasmq-storage-"));
+  const elsewhere = mkdtempSync(join(tmpdir(), "wasmq-storage-"));
+  const storage = open(folder);
+  folders.set(open(elsewhere), elsewhere);
+  mkdirSync(join(elsewhere, "deep"));
+  writeFileSync(join(elsewhere, "0"), "four");
+  writeFileSync(join(elsewhere, "deep/1"), "");
+  symlinkSync(elsewhere, join(folder, "commitlog"));
+  symlinkSync(join(elsewhere, "0"), join(folder, "file"));
+  symlinkSync(folder, join(folder, "circle"));
+  symlinkSync(elsewhere, join(elsewhere, "deep/up"));
+  expect(storage.list("").map(({ name, sizeBytes }) => [name, sizeBytes])).toEqual([
+    ["commitlog/0", 4],
+    ["commitlog/deep/1", 0],
+    ["file", 4],
+  ]);
+  expect(storage.list("commitlog").map(({ name }) => name)).toEqual(["commitlog/0", "commitlog/deep/1"]);
+
+  symlinkSync(join(folder, "gone"), join(folder, "dangling"));
+  expect(() => storage.list("")).toThrow(/ENOENT.*dangling/);
+  storage.close();
+});
+
 afterAll(() => {
   for (const folder of folders.values()) rmSync(folder, { recursive: true, force: true });
 });
 
-function open(folder: string): LogStorage {
+function open(folder: string): NodeLogStorage {
   const storage = new NodeLogStorage(folder);
   folders.set(storage, folder);
   return storage;
