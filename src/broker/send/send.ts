@@ -7,7 +7,7 @@ import { delayLevelOf, park } from "../delay/park.ts";
 import { offsetMessageId } from "../message/message-id.ts";
 import { getProperty, hasProperty, property, removeProperty, setProperty } from "../message/properties.ts";
 import type { UniqueKeys } from "../message/unique-key.ts";
-import { deadLetterTopicOf, groupOfRetryTopic, isRetryOrDeadLetterTopic } from "../names.ts";
+import { checkTopicName, deadLetterTopicOf, groupOfRetryTopic, isRetryOrDeadLetterTopic } from "../names.ts";
 import type { QueueLocks } from "../orderly/queue-locks.ts";
 import type { BrokerSettings } from "../settings.ts";
 import type { SubscriptionGroups } from "../subscription-group/subscription-groups.ts";
@@ -163,15 +163,7 @@ export class Send {
     if (isClosedToClients(name)) {
       throw new WasmqError("NO_PERMISSION", `Sending message to topic[${name}] is forbidden.`);
     }
-    const topic =
-      this.#topics.find(name) ??
-      this.#topics.createInSend(name, message.defaultTopic, message.defaultTopicQueueNums, message.unitMode) ??
-      (isRetryOrDeadLetterTopic(name)
-        ? this.#topics.findOrCreateForGroup(name, 1, message.unitMode ? topicSysFlag.unitSub : 0)
-        : undefined);
-    if (topic === undefined) {
-      throw new WasmqError("TOPIC_NOT_EXIST", `topic[${name}] not exist, apply first please!`);
-    }
+    const topic = this.#topics.find(name) ?? this.#newTopic(message);
     if ((topic.config.perm & perm.write) === 0) {
       throw new WasmqError("NO_PERMISSION", `the topic[${name}] is not writable`);
     }
@@ -179,6 +171,16 @@ export class Send {
       throw new WasmqError("MESSAGE_ILLEGAL", `message topic length too long ${name.length}`);
     }
     return topic;
+  }
+
+  #newTopic({ topic: name, defaultTopic, defaultTopicQueueNums, unitMode }: SendMessage): Topic {
+    checkTopicName(name);
+    const topic = this.#topics.createInSend(name, defaultTopic, defaultTopicQueueNums, unitMode);
+    if (topic !== undefined) return topic;
+    if (isRetryOrDeadLetterTopic(name)) {
+      return this.#topics.findOrCreateForGroup(name, 1, unitMode ? topicSysFlag.unitSub : 0);
+    }
+    throw new WasmqError("TOPIC_NOT_EXIST", `topic[${name}] not exist, apply first please!`);
   }
 
   #queueOf(message: SendMessage, topic: Topic): number {

@@ -59,8 +59,12 @@ export class Topics {
     return this.#table.values();
   }
 
-  /** Adds or replaces a topic. It can be used at once; topics.json follows. */
+  /**
+   * Adds or replaces a topic. It can be used at once; topics.json follows. Throws INVALID_PARAMETER for a name that no topic
+   * may have: names become folders of the store.
+   */
   put(config: TopicConfig): Topic {
+    checkTopicName(config.topicName);
     if (!this.#table.has(config.topicName) && this.#table.size >= topicsMax) {
       throw new WasmqError("SYSTEM_ERROR", `the broker has its ${topicsMax} topics, no more are made`);
     }
@@ -80,7 +84,6 @@ export class Topics {
   createInSend(topic: string, defaultTopic: string, queueNumsWanted: number, unitMode: boolean): Topic | undefined {
     const pattern = this.#table.get(defaultTopic)?.config;
     if (pattern === undefined || (pattern.perm & perm.inherit) === 0) return undefined;
-    checkTopicName(topic);
     const queueNums = Math.max(0, Math.min(queueNumsWanted, pattern.writeQueueNums, queuesPerTopicMax));
     return this.put(
       makeTopicConfig(topic, queueNums, {
