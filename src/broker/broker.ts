@@ -82,7 +82,6 @@ export class Broker {
     this.#delivery = new DelayDelivery({
       store,
       levels,
-      topics,
       file: store.configFile("delayOffset.json"),
       clock,
       telemetry,
@@ -93,7 +92,8 @@ export class Broker {
   /** Reads the config files and begins to serve. The store is open. */
   async start(): Promise<void> {
     const { brokerName, clusterName } = this.settings;
-    await this.topics.load(systemTopics({ cluster: clusterName, broker: brokerName, delayLevels: this.#levels.count }));
+    const system = systemTopics({ cluster: clusterName, broker: brokerName, delayLevels: this.#levels.count });
+    await this.topics.load(system, this.store.queues());
     await this.groups.load();
     await this.offsets.load();
     this.store.onArrival((topic, queueId) => {
@@ -104,6 +104,8 @@ export class Broker {
     this.#stopTimers = [
       this.#dues.every(clientScanPeriodMs, () => this.#expireClients()),
       this.#dues.every(offsetPersistPeriodMs, () => {
+        // Only what a trouble of the storage has left undone.
+        this.topics.persist();
         this.offsets.persist().catch((error) => {
           this.#ports.telemetry.log("error", "consumerOffset.json could not be written", { error: `${error}` });
         });
@@ -116,6 +118,7 @@ export class Broker {
     for (const stop of this.#stopTimers) stop();
     this.#stopTimers = [];
     await this.#delivery.stop();
+    await this.topics.persist();
     await this.offsets.persist();
   }
 

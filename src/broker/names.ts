@@ -41,6 +41,11 @@ export function checkTopicName(topic: string): void {
   }
 }
 
+export function isTopicName(topic: string): boolean {
+  const charsMax = isRetryOrDeadLetterTopic(topic) ? retryTopicNameCharsMax : topicNameCharsMax;
+  return topic.length <= charsMax && allowed.test(topic);
+}
+
 /** Throws INVALID_PARAMETER for a name that no group may have (TopicValidator.validateGroup). */
 export function checkGroupName(group: string): void {
   if (group.length === 0) throw new WasmqError("INVALID_PARAMETER", "The specified group is blank.");

@@ -1,13 +1,15 @@
+import { queuesPerTopicMax } from "../../limits.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { WasmqError } from "../../ports/error.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
+import { encodeUtf8 } from "../../ports/text.ts";
 import type { ConfigFile } from "../../store/config-file.ts";
 import type { Due, DueQueue } from "../../store/due-queue.ts";
 import type { DecodedRecord, Store } from "../../store/store.ts";
 import { type DataVersion, firstVersion, nextVersion, readVersion } from "../data-version.ts";
 import { getProperty, property } from "../message/properties.ts";
+import { isTopicName } from "../names.ts";
 import { scheduleTopic } from "../topic/system-topics.ts";
-import type { Topics } from "../topic/topics.ts";
 import type { DelayLevels } from "./delay-levels.ts";
 
 /** Messages of a level under way at once: enough to share writes, few enough to repeat after a crash. */
@@ -26,6 +28,8 @@ interface Level {
   offset: number;
   due: Due | undefined;
   busy: boolean;
+  /** Ends when nothing of the level is under way any more. */
+  delivering: Promise<void>;
 }
 
 /**
@@ -36,7 +40,6 @@ interface Level {
 export class DelayDelivery {
   readonly #store: Store;
   readonly #levels: DelayLevels;
-  readonly #topics: Topics;
   readonly #file: ConfigFile;
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
@@ -50,7 +53,6 @@ export class DelayDelivery {
   constructor(given: {
     store: Store;
     levels: DelayLevels;
-    topics: Topics;
     file: ConfigFile;
     clock: Clock;
     telemetry: Telemetry;
@@ -58,7 +60,6 @@ export class DelayDelivery {
   }) {
     this.#store = given.store;
     this.#levels = given.levels;
-    this.#topics = given.topics;
     this.#file = given.file;
     this.#clock = given.clock;
     this.#telemetry = given.telemetry;
@@ -69,6 +70,7 @@ export class DelayDelivery {
       offset: 0,
       due: undefined,
       busy: false,
+      delivering: Promise.resolve(),
     }));
   }
 
@@ -94,6 +96,7 @@ export class DelayDelivery {
     this.#stopped = true;
     this.#stopPersisting();
     for (const queue of this.#queues) if (queue.due !== undefined) queue.due.cancelled = true;
+    await Promise.all(this.#queues.map(({ delivering }) => delivering));
     await this.persist();
   }
 
@@ -119,7 +122,7 @@ export class DelayDelivery {
     if (queue.busy || this.#stopped) return;
     queue.busy = true;
     queue.due = undefined;
-    this.#deliverDue(queue)
+    queue.delivering = this.#deliverDue(queue)
       .catch((error) => {
         this.#telemetry.log("error", "delayed messages could not be delivered", {
           level: queue.level,
@@ -144,20 +147,24 @@ export class DelayDelivery {
       const under: Promise<void>[] = [];
       let offset = queue.offset;
       let nextAtMs: number | undefined;
-      while (offset < maxOffset && under.length < deliveredAtOnceMax) {
-        const message = await this.#store.messageAt(scheduleTopic, queueId, offset);
-        if (message !== undefined) {
-          const delayMs = this.#levels.delayMs(queue.level);
-          const now = this.#clock.now();
-          // A clock set back must not hold a message longer than its level says.
-          const deliverAtMs = Math.min(message.storeTimestamp + delayMs, now + delayMs);
-          if (deliverAtMs > now) {
-            nextAtMs = deliverAtMs;
-            break;
+      try {
+        while (offset < maxOffset && under.length < deliveredAtOnceMax) {
+          const message = await this.#store.messageAt(scheduleTopic, queueId, offset);
+          if (message !== undefined) {
+            const delayMs = this.#levels.delayMs(queue.level);
+            const now = this.#clock.now();
+            // A clock set back must not hold a message longer than its level says.
+            const deliverAtMs = Math.min(message.storeTimestamp + delayMs, now + delayMs);
+            if (deliverAtMs > now) {
+              nextAtMs = deliverAtMs;
+              break;
+            }
+            under.push(this.#put(message));
           }
-          under.push(this.#put(message));
+          offset++;
         }
-        offset++;
+      } finally {
+        await Promise.allSettled(under);
       }
       await Promise.all(under);
       if (offset > queue.offset) {
@@ -175,10 +182,10 @@ export class DelayDelivery {
    */
   #put(message: DecodedRecord): Promise<void> {
     const name = getProperty(message.properties, property.realTopic);
-    const queueId = Number(getProperty(message.properties, property.realQueueId) ?? Number.NaN);
-    const topic = name === undefined ? undefined : this.#topics.find(name);
-    if (topic === undefined || !Number.isInteger(queueId) || queueId < 0) {
-      this.#telemetry.log("error", "a delayed message names no topic to deliver it to, and is dropped", {
+    const queueId = Number.parseInt(getProperty(message.properties, property.realQueueId) ?? "", 10);
+    // A topic without a config gets its messages all the same, as with Apache: the config may come back.
+    if (name === undefined || !isTopicName(name) || !(queueId >= 0 && queueId < queuesPerTopicMax)) {
+      this.#telemetry.log("error", "a delayed message names no queue to deliver it to, and is dropped", {
         physicalOffset: message.physicalOffset,
         topic: name ?? "",
       });
@@ -187,8 +194,8 @@ export class DelayDelivery {
     return new Promise((resolve, reject) => {
       this.#store.append(
         {
-          topic: topic.config.topicName,
-          topicBytes: topic.nameBytes,
+          topic: name,
+          topicBytes: encodeUtf8(name),
           flag: message.flag,
           sysFlag: message.sysFlag,
           bornTimestamp: message.bornTimestamp,

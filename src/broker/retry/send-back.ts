@@ -123,5 +123,6 @@ export class SendBacks {
         { stored: () => resolve(), failed: reject },
       );
     });
+    await this.#topics.saved(topic);
   }
 }

@@ -154,7 +154,7 @@ export class Send {
         batch: message.batch,
       },
       storedQueueId,
-      new Sending(listener, storeHost, queueId, transactionId),
+      new Sending(listener, storeHost, queueId, transactionId, this.#topics, topic),
     );
   }
 
@@ -234,8 +234,19 @@ class Sending implements AppendListener {
   readonly #storeHost: Uint8Array;
   readonly #queueId: number;
   readonly #transactionId: string | undefined;
+  readonly #topics: Topics;
+  readonly #topic: Topic;
 
-  constructor(listener: SendListener, storeHost: Uint8Array, queueId: number, transactionId: string | undefined) {
+  constructor(
+    listener: SendListener,
+    storeHost: Uint8Array,
+    queueId: number,
+    transactionId: string | undefined,
+    topics: Topics,
+    topic: Topic,
+  ) {
+    this.#topics = topics;
+    this.#topic = topic;
     this.#listener = listener;
     this.#storeHost = storeHost;
     this.#queueId = queueId;
@@ -243,6 +254,21 @@ class Sending implements AppendListener {
   }
 
   stored(message: StoredMessage): void {
+    const saving = this.#topics.saved(this.#topic);
+    if (saving === undefined) this.#sent(message);
+    else {
+      saving.then(
+        () => this.#sent(message),
+        (error: WasmqError) => this.#listener.failed(error),
+      );
+    }
+  }
+
+  failed(error: WasmqError): void {
+    this.#listener.failed(error);
+  }
+
+  #sent(message: StoredMessage): void {
     let messageId = offsetMessageId(this.#storeHost, message.physicalOffset);
     let next = message.physicalOffset;
     for (let i = 1; i < message.sizes.length; i++) {
@@ -255,10 +281,6 @@ class Sending implements AppendListener {
       queueOffset: message.queueOffset,
       transactionId: this.#transactionId,
     });
-  }
-
-  failed(error: WasmqError): void {
-    this.#listener.failed(error);
   }
 }
 

@@ -5,13 +5,15 @@ import type { Telemetry } from "../../ports/telemetry.ts";
 import { encodeUtf8 } from "../../ports/text.ts";
 import type { ConfigFile } from "../../store/config-file.ts";
 import { type DataVersion, firstVersion, nextVersion, readVersion } from "../data-version.ts";
-import { checkTopicName } from "../names.ts";
+import { checkTopicName, isTopicName } from "../names.ts";
 import { makeTopicConfig, perm, readTopicConfig, type TopicConfig, topicSysFlag } from "./topic-config.ts";
 
 /** A topic and what is derived from it once. */
 export interface Topic {
   readonly config: TopicConfig;
   readonly nameBytes: Uint8Array;
+  /** Which change of the table brought it: those up to a number are in topics.json. */
+  readonly change: number;
 }
 
 /** The broker's topics, kept in topics.json (TopicConfigManager). */
@@ -21,6 +23,9 @@ export class Topics {
   readonly #file: ConfigFile;
   readonly #table = new Map<string, Topic>();
   #version: DataVersion;
+  #changes = 0;
+  #changesSaved = 0;
+  #saving: Promise<void> | undefined;
   #changed: (topic: TopicConfig) => void = () => {};
 
   constructor(file: ConfigFile, clock: Clock, telemetry: Telemetry) {
@@ -39,16 +44,20 @@ export class Topics {
     this.#changed = changed;
   }
 
-  /** Reads topics.json and adds those of `system` that are missing. */
-  async load(system: readonly TopicConfig[]): Promise<void> {
+  /**
+   * Reads topics.json and adds those of `system` that are missing, and those that have only queues: a crash came between
+   * their first message and the file.
+   */
+  async load(system: readonly TopicConfig[], queues: Iterable<{ topic: string; queueId: number }>): Promise<void> {
     const saved = (await this.#file.load()) as { topicConfigTable?: Record<string, unknown>; dataVersion?: unknown };
     this.#version = readVersion(saved?.dataVersion, this.#clock);
     for (const [name, value] of Object.entries(saved?.topicConfigTable ?? {})) {
       this.#put(readTopicConfig(name, value));
     }
-    const missing = system.filter((config) => !this.#table.has(config.topicName));
+    const missing = [...system, ...topicsOf(queues)].filter((config) => !this.#table.has(config.topicName));
     for (const config of missing) this.#put(config);
     if (missing.length > 0) await this.#save();
+    else this.#changesSaved = this.#changes;
   }
 
   find(topic: string): Topic | undefined {
@@ -70,11 +79,26 @@ export class Topics {
     }
     const topic = this.#put(config);
     this.#version = nextVersion(this.#version, this.#clock);
-    this.#save().catch((error) =>
-      this.#telemetry.log("error", "topics.json could not be written", { error: `${error}` }),
-    );
+    this.persist();
     this.#changed(config);
     return topic;
+  }
+
+  /**
+   * Ends when topics.json has the topic; undefined if it has it already. What is promised to be kept of a topic is not to be
+   * told before: after a crash nobody would find it. Rejects with SYSTEM_ERROR; the next call tries again.
+   */
+  saved(topic: Topic): Promise<void> | undefined {
+    return topic.change <= this.#changesSaved ? undefined : this.#saveUntil(topic.change);
+  }
+
+  /** Writes topics.json if it lacks anything. Trouble is only told: the next change, or the next call, tries again. */
+  async persist(): Promise<void> {
+    try {
+      await this.#saveUntil(this.#changes);
+    } catch (error) {
+      this.#telemetry.log("error", (error as WasmqError).message);
+    }
   }
 
   /**
@@ -100,15 +124,42 @@ export class Topics {
   }
 
   #put(config: TopicConfig): Topic {
-    const topic = { config, nameBytes: encodeUtf8(config.topicName) };
+    const topic = { config, nameBytes: encodeUtf8(config.topicName), change: ++this.#changes };
     this.#table.set(config.topicName, topic);
     return topic;
   }
 
-  #save(): Promise<void> {
-    return this.#file.save(() => ({
-      dataVersion: this.#version,
-      topicConfigTable: Object.fromEntries([...this.#table].map(([name, topic]) => [name, topic.config])),
-    }));
+  async #saveUntil(change: number): Promise<void> {
+    while (this.#changesSaved < change) {
+      this.#saving ??= this.#save();
+      await this.#saving;
+    }
   }
+
+  async #save(): Promise<void> {
+    const changes = this.#changes;
+    try {
+      await this.#file.save(() => ({
+        dataVersion: this.#version,
+        topicConfigTable: Object.fromEntries([...this.#table].map(([name, topic]) => [name, topic.config])),
+      }));
+      this.#changesSaved = changes;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new WasmqError("SYSTEM_ERROR", `topics.json could not be written: ${reason}`, { cause: error });
+    } finally {
+      this.#saving = undefined;
+    }
+  }
+}
+
+/** Configs that fit queues whose topic has none. */
+function topicsOf(queues: Iterable<{ topic: string; queueId: number }>): TopicConfig[] {
+  const queueNums = new Map<string, number>();
+  for (const { topic, queueId } of queues) {
+    if (isTopicName(topic) && queueId < queuesPerTopicMax) {
+      queueNums.set(topic, Math.max(queueNums.get(topic) ?? 0, queueId + 1));
+    }
+  }
+  return Array.from(queueNums, ([topic, count]) => makeTopicConfig(topic, count));
 }
