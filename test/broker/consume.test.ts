@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { WaitingStorage } from "../lib/faulty-storage.ts";
 import { type InProcessClient, json, messagesOf, succeeded } from "../lib/in-process-client.ts";
 import { MemoryBroker } from "../lib/memory-broker.ts";
 
@@ -204,5 +205,22 @@ describe("retries", () => {
     expect(later!.properties).toMatchObject({ REAL_TOPIC: "T", REAL_QID: "3", DELAY: "1" });
     const [parked] = messagesOf(await client.pull("G", "SCHEDULE_TOPIC_XXXX", 0, 0, { subscription: "*" }));
     expect(later!.storeTimestamp - parked!.storeTimestamp).toBeGreaterThanOrEqual(1_000);
+  });
+
+  test("trouble with one delayed message while another is under way ends nothing", async () => {
+    const storage = new WaitingStorage();
+    const waiting = await MemoryBroker.start({ messageDelayLevel: "1s" }, storage);
+    const sender = waiting.connect();
+    for (const body of ["m0", "m1"]) await sender.send("T", body, { properties: { DELAY: "1" } });
+    const read = storage.read.bind(storage);
+    let reads = 0;
+    storage.failure = new Error("full");
+    storage.read = async (file, at, into) => {
+      if (++reads === 1) return read(file, at, into);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      throw new Error("broken medium");
+    };
+    await vi.waitFor(() => expect(waiting.logged).toContain("error: delayed messages could not be delivered"), 3_000);
+    await waiting.stop().catch(() => {});
   });
 });

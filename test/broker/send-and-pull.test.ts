@@ -110,6 +110,20 @@ describe("sending", () => {
     expect(messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" })).length).toBe(1);
   });
 
+  test.each([
+    [0x40, 13],
+    [0x80, 13],
+    [0x4, 16],
+    [0x8, 16],
+    [0xc, 16],
+    [0x101, 0],
+  ])("of a client's sysFlag %i is answered %i", async (sysFlag, code) => {
+    const header = { a: "PG", b: "T", c: "TBW102", d: "4", e: "0", f: String(sysFlag), g: "0", h: "0" };
+    expect((await client.request(310, header, new Uint8Array(3))).code).toBe(code);
+    const stored = messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" }));
+    expect(stored.length).toBe(code === 0 ? 1 : 0);
+  });
+
   test("the largest body is 4 MiB", async () => {
     expect((await client.trySend("T", new Uint8Array(4 * 1024 * 1024))).code).toBe(0);
     expect((await client.trySend("T", new Uint8Array(4 * 1024 * 1024 + 1))).code).toBe(13);
@@ -168,6 +182,33 @@ describe("pulling", () => {
     const answer = await held;
     expect(messagesOf(answer).map(({ body }) => body)).toEqual(["m2"]);
     expect(answer.fields["nextBeginOffset"]).toBe("3");
+  });
+
+  test("a held pull is not kept waiting for what is there behind a long row that does not match", async () => {
+    await client.send("T", "m0", { properties: { TAGS: "A" } });
+    await client.consume("G", { T: "B" });
+    const held = client.pull("G", "T", 0, 1, { suspendMs: 20_000 });
+    const items = Array.from({ length: 1_000 }, (_, i) => ({
+      body: `m${i}`,
+      properties: { TAGS: i < 999 ? "A" : "B" },
+    }));
+    succeeded(await client.trySend("T", encodeBatch(items), { batch: true }));
+    expect(await held).toMatchObject({ code: 20, fields: { nextBeginOffset: "801" } });
+    expect(messagesOf(await client.pull("G", "T", 0, 801)).map(({ body }) => body)).toEqual(["m999"]);
+  });
+
+  test("a read that fails at once is answered to the held, and ends nothing", async () => {
+    await client.send("T", "m0");
+    const held = client.pull("G", "T", 0, 1, { suspendMs: 20_000, subscription: "*" });
+    const { storage } = broker;
+    const readNow = storage.readNow.bind(storage);
+    storage.readNow = () => {
+      throw new Error("broken medium");
+    };
+    expect((await client.trySend("T", "m1")).code).toBe(0);
+    expect(await held).toMatchObject({ code: 1, remark: expect.stringContaining("broken medium") });
+    storage.readNow = readNow;
+    expect((await client.pull("G", "T", 0, 1, { subscription: "*" })).code).toBe(0);
   });
 
   test("a held pull whose time is up is answered with nothing", async () => {

@@ -145,6 +145,7 @@ export class DelayDelivery {
       const { minOffset, maxOffset } = this.#store.range(scheduleTopic, queueId);
       queue.offset = Math.max(queue.offset, minOffset);
       const under: Promise<void>[] = [];
+      let failure: unknown;
       let offset = queue.offset;
       let nextAtMs: number | undefined;
       try {
@@ -159,14 +160,19 @@ export class DelayDelivery {
               nextAtMs = deliverAtMs;
               break;
             }
-            under.push(this.#put(message));
+            // Caught at once: it may fail while the next message is still being read.
+            under.push(
+              this.#put(message).catch((error) => {
+                failure ??= error;
+              }),
+            );
           }
           offset++;
         }
       } finally {
-        await Promise.allSettled(under);
+        await Promise.all(under);
       }
-      await Promise.all(under);
+      if (failure !== undefined) throw failure;
       if (offset > queue.offset) {
         queue.offset = offset;
         this.#dirty = true;

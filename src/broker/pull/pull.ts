@@ -86,8 +86,20 @@ export class Pulls {
     if (pull.commitOffset !== undefined && pull.commitOffset >= 0) {
       this.#offsets.commit(pull.group, pull.topic, pull.queueId, pull.commitOffset);
     }
-    const suspendUntilMs = this.#suspendUntilMs(pull);
-    this.#answer({ pull, offset: pull.offset, subscription, client, listener, suspendUntilMs }, "first");
+    this.#answer(
+      {
+        topic: pull.topic,
+        queueId: pull.queueId,
+        offset: pull.offset,
+        messagesMax: Math.max(1, Math.min(pull.messagesMax, pullMessagesMax)),
+        bytesMax: Math.min(pull.bytesMax ?? pullBytesMax, pullBytesMax),
+        tagHashes: subscription.tagHashes,
+        client,
+        listener,
+        suspendUntilMs: this.#suspendUntilMs(pull),
+      },
+      "first",
+    );
   }
 
   /** Messages became visible in a queue: those who wait for it look again. */
@@ -105,33 +117,40 @@ export class Pulls {
   }
 
   #answer(held: Held, pass: Pass): void {
-    const { pull, subscription, listener } = held;
-    const outcome = whenReady(
-      this.#store.get(pull.topic, pull.queueId, held.offset, {
-        messagesMax: Math.max(1, Math.min(pull.messagesMax, pullMessagesMax)),
-        bytesMax: Math.min(pull.bytesMax ?? pullBytesMax, pullBytesMax),
-        unitsMax: pullUnitsMax,
-        tagHashes: subscription.tagHashes,
-      }),
-      (result) => this.#answerWith(held, result, pass),
-    );
-    if (outcome instanceof Promise) {
-      outcome.catch((error) => {
-        listener.failed(error instanceof WasmqError ? error : new WasmqError("SYSTEM_ERROR", String(error)));
-      });
+    const failed = (error: unknown): void => {
+      held.listener.failed(error instanceof WasmqError ? error : new WasmqError("SYSTEM_ERROR", String(error)));
+    };
+    // A read that throws at once must not reach those who wake the held: an arrival, an alarm.
+    try {
+      const outcome = whenReady(
+        this.#store.get(held.topic, held.queueId, held.offset, {
+          messagesMax: held.messagesMax,
+          bytesMax: held.bytesMax,
+          unitsMax: pullUnitsMax,
+          tagHashes: held.tagHashes,
+        }),
+        (result) => this.#answerWith(held, result, pass),
+      );
+      if (outcome instanceof Promise) outcome.catch(failed);
+    } catch (error) {
+      failed(error);
     }
   }
 
   #answerWith(held: Held, result: GetResult, pass: Pass): void {
-    const { pull, listener } = held;
-    const outcome = outcomeOf(result.status, held.offset);
+    let outcome = outcomeOf(result.status, held.offset);
     // Of those who are held already, only messages that match end the wait (PullRequestHoldService.notifyMessageArriving).
     const waits = outcome === "NOT_FOUND" || (outcome === "RETRY_IMMEDIATELY" && pass === "again");
     if (waits && pass !== "last" && held.suspendUntilMs > this.#clock.now()) {
-      held.offset = result.nextOffset;
-      if (this.#held.hold(held, pull.topic, pull.queueId, held.suspendUntilMs)) return;
+      // More to look at (a pass has its limit, and messages may have come while it waited for its bytes): nobody may ever
+      // wake the one who waits for what is there already.
+      if (result.nextOffset < this.#store.range(held.topic, held.queueId).maxOffset) outcome = "RETRY_IMMEDIATELY";
+      else {
+        held.offset = result.nextOffset;
+        if (this.#held.hold(held, held.topic, held.queueId, held.suspendUntilMs)) return;
+      }
     }
-    listener.pulled({
+    held.listener.pulled({
       outcome,
       status: result.status,
       nextOffset: result.nextOffset,
@@ -189,12 +208,15 @@ export class Pulls {
 /** The first look at a queue, one after messages came, and the one when the time is up. */
 type Pass = "first" | "again" | "last";
 
-/** A pull and all that is needed to try it again. */
+/** All that is needed to try a pull again, and no more: many are held at once. */
 interface Held {
-  readonly pull: Pull;
+  readonly topic: string;
+  readonly queueId: number;
   /** Where to look next: messages that do not match are passed over while it is held. */
   offset: number;
-  readonly subscription: Subscription;
+  readonly messagesMax: number;
+  readonly bytesMax: number;
+  readonly tagHashes: Int32Array | undefined;
   readonly client: Client;
   readonly listener: PullListener;
   readonly suspendUntilMs: number;

@@ -54,7 +54,10 @@ export interface SendListener {
 /** Java's clients may say so in 127 bytes of a record's first version; a longer topic of a plain send is refused, as by Apache. */
 const singleSendTopicCharsMax = 127;
 
+/** Bits of a message's sysFlag (MessageSysFlag). */
 const transactionBits = 0xc;
+/** Of records that hold whole batches, for a BatchConsumeQueue. */
+const batchBits = 0xc0;
 
 /** Takes messages from producers (SendMessageProcessor). */
 export class Send {
@@ -100,10 +103,13 @@ export class Send {
     let topic = this.#topicOf(message);
     let queueId = this.#queueOf(message, topic);
     let properties = message.properties;
-    if (hasProperty(properties, property.transactionPrepared)) {
-      if (getProperty(properties, property.transactionPrepared) === "true") {
-        throw new WasmqError("NO_PERMISSION", `the broker[${this.#settings.brokerName}] takes no transaction messages`);
-      }
+    if ((message.sysFlag & batchBits) !== 0) {
+      throw new WasmqError("MESSAGE_ILLEGAL", `sysFlag ${message.sysFlag} is that of a record of the broker's own`);
+    }
+    const transactional =
+      (message.sysFlag & transactionBits) !== 0 || getProperty(properties, property.transactionPrepared) === "true";
+    if (transactional) {
+      throw new WasmqError("NO_PERMISSION", `the broker[${this.#settings.brokerName}] takes no transaction messages`);
     }
     const retryGroup = groupOfRetryTopic(message.topic);
     if (message.batch) {
@@ -124,8 +130,7 @@ export class Send {
     let storedIn = topic;
     let storedQueueId = queueId;
     if (!message.batch && hasProperty(properties, property.delayLevel)) {
-      const plain = (message.sysFlag & transactionBits) === 0;
-      if (plain && delayLevelOf(properties) > 0) {
+      if (delayLevelOf(properties) > 0) {
         const parked = park(topic.config.topicName, queueId, properties, this.#levels);
         storedIn = this.#topics.find(parked.topic)!;
         storedQueueId = parked.queueId;
