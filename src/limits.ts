@@ -28,9 +28,6 @@ export const recordBytesMax = messageBodyBytesMax + 64 * 1024;
  */
 export const pendingBytesMax = 8 * 1024 * 1024;
 
-/** Bytes read at a time by recovery; holds the largest record. */
-export const scanWindowBytes = 8 * 1024 * 1024;
-
 /** RocketMQ's maxTransferBytesOnMessageInMemory and maxTransferCountOnMessageInMemory: what one pull brings at most. */
 export const pullBytesMax = 256 * 1024;
 export const pullMessagesMax = 32;
@@ -50,6 +47,12 @@ export const readThroughBytesMax = 12 * 1024;
  * that share of a machine of 10 GiB.
  */
 export const youngQueueBytesMax = 4 * 1024 * 1024 * 1024;
+
+/**
+ * Messages of one queue that damage may take before recovery no longer believes the next one's offset: Apache's records without
+ * the property CRC do not cover it, and each lost one costs 20 bytes of blank unit.
+ */
+export const lostUnitsMax = 1_000_000;
 
 /** Pulls that may be held at once. Each costs about 1 KB; a pull beyond it is answered at once, as if its time were up. */
 export const heldPullsMax = 100_000;

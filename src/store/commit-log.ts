@@ -90,6 +90,7 @@ export class CommitLog {
   /** The end of what is encoded: the physical offset of the next record. */
   #end = 0;
 
+  #lastTimestamp = 0;
   #filling: Group;
   #spare: Group;
   #scheduled = false;
@@ -97,6 +98,8 @@ export class CommitLog {
   #syncing = false;
   #awaitingSync: Entry[] = [];
   readonly #unsynced = new Set<string>();
+  /** Ends, well or not, with the sync that is under way. */
+  #underWay: Promise<void> | undefined;
   #failure: WasmqError | undefined;
 
   constructor(
@@ -132,6 +135,7 @@ export class CommitLog {
     this.#writtenEnd = end;
     this.committedEnd = end;
     this.lastCommitted = lastRecord;
+    this.#lastTimestamp = lastRecord.storeTimestamp;
   }
 
   /** Why nothing is accepted any more, if so. */
@@ -152,7 +156,8 @@ export class CommitLog {
         `the message body has ${message.body.length} bytes, more than the ${options.maxMessageSize} of maxMessageSize`,
       );
     }
-    const storeTimestamp = clock.now();
+    // Recovery tells stale bytes from what was stored later by it, and searches by time rely on it: it never goes back.
+    const storeTimestamp = Math.max(clock.now(), this.#lastTimestamp);
     const record: RecordToEncode = {
       queueId: queue.queueId,
       flag: message.flag,
@@ -173,6 +178,7 @@ export class CommitLog {
     const group = this.#groupWithRoom(sizeMax + blankBytes);
     if (message.batch) this.#appendBatch(group, record, queue, listener);
     else this.#appendOne(group, record, message, queue, listener);
+    this.#lastTimestamp = storeTimestamp;
     if (!this.#scheduled) {
       this.#scheduled = true;
       this.#schedule(() => {
@@ -263,6 +269,12 @@ export class CommitLog {
 
   /** The group that is being filled, once it has room; SYSTEM_BUSY if it can't get it. */
   #groupWithRoom(bytes: number): Group {
+    if (bytes > this.#filling.region.byteLength) {
+      throw new WasmqError(
+        "MESSAGE_ILLEGAL",
+        `the message takes up to ${bytes} bytes as records, more than can be stored at once`,
+      );
+    }
     if (this.#filling.length + bytes > this.#filling.region.byteLength) this.#write();
     if (this.#filling.length + bytes > this.#filling.region.byteLength) {
       throw new WasmqError("SYSTEM_BUSY", "the storage is behind: too many bytes wait to be written");
@@ -391,15 +403,28 @@ export class CommitLog {
     );
   }
 
+  /**
+   * Syncs all files written up to now, one sync at a time: one that is under way may have begun before the last write, so it is
+   * waited for and not relied upon.
+   */
   #syncFiles(): Eventually<void> {
+    if (this.#underWay !== undefined) return this.#underWay.then(() => this.#syncFiles());
+    if (this.#failure !== undefined) throw this.#failure;
     const files = [...this.#unsynced];
     this.#unsynced.clear();
-    return files.length === 0 ? undefined : this.#context.storage.sync(files);
+    const synced = files.length === 0 ? undefined : this.#context.storage.sync(files);
+    if (!(synced instanceof Promise)) return;
+    // Its failure reaches who began it, and through `#failure` those who wait for their turn.
+    const ended = () => {
+      this.#underWay = undefined;
+    };
+    this.#underWay = synced.then(ended, ended);
+    return synced;
   }
 
   /**
-   * Flushes what was written, for ASYNC_FLUSH's timer, checkpoints and the end. The last file written stays on the list only
-   * if more is written to it. Throws after a failure, and makes one of a failed flush.
+   * Ends when all that was written before the call is on the medium: for ASYNC_FLUSH's timer, checkpoints and the end. Rejects
+   * after a failure, and makes one of a failed flush.
    */
   async flush(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;

@@ -1,4 +1,4 @@
-import { pullUnitsMax } from "../limits.ts";
+import { lostUnitsMax, pullUnitsMax } from "../limits.ts";
 import { WasmqError } from "../ports/error.ts";
 import type { FileStat, StorageWrite } from "../ports/log-storage.ts";
 import type { StoreContext } from "./context.ts";
@@ -85,40 +85,39 @@ export class ConsumeQueue {
     return whenReady(read, (length) => into.subarray(0, length - (length % core.unitSize)));
   }
 
-  /** Writes out what only memory holds. The bytes are in the host's hands when it ends; `sync` makes them last. */
-  writeOut(): Eventually<void> {
+  /**
+   * Writes out what only memory holds. The bytes are in the host's hands when it ends; `sync` makes them last. After a rejection
+   * they are still held, and written the next time. One call at a time.
+   */
+  async writeOut(): Promise<void> {
     const { storage, options } = this.#context;
     const fileSize = options.mappedFileSizeConsumeQueue;
     const end = this.#tailStart + this.#tailLength;
-    let at = this.#writtenEnd;
-    if (at === end) return;
-    const created: Eventually<void>[] = [];
     const writes: StorageWrite[] = [];
-    while (at < end) {
+    for (let at = this.#writtenEnd; at < end; ) {
       const fileStart = at - (at % fileSize);
       const file = offsetFileName(this.#folder, fileStart);
       if (fileStart >= this.#filesEnd) {
+        await storage.create(file, fileSize);
         if (this.#filesEnd === 0) this.#filesStart = fileStart;
-        created.push(storage.create(file, fileSize));
         this.#filesEnd = fileStart + fileSize;
       }
       const pieceEnd = Math.min(end, fileStart + fileSize);
-      writes.push({
-        file,
-        at: at - fileStart,
-        bytes: this.#tail.slice(at - this.#tailStart, pieceEnd - this.#tailStart),
-      });
-      this.#unsynced.add(file);
+      const bytes = this.#tail.slice(at - this.#tailStart, pieceEnd - this.#tailStart);
+      writes.push({ file, at: at - fileStart, bytes });
       at = pieceEnd;
     }
+    if (writes.length === 0) return;
+    await storage.write(writes);
+    for (const { file } of writes) this.#unsynced.add(file);
     this.#writtenEnd = end;
     if (this.#tailLength > tailBytesKept) {
+      const kept = this.#tail.slice(end - this.#tailStart, this.#tailLength);
       this.#tailStart = end;
-      this.#tailLength = 0;
-      this.#tail = new Uint8Array(16 * this.#context.core.unitSize);
+      this.#tailLength = kept.length;
+      this.#tail = new Uint8Array(Math.max(16 * this.#context.core.unitSize, kept.length));
+      this.#tail.set(kept);
     }
-    const waits = created.filter((outcome) => outcome instanceof Promise);
-    return waits.length === 0 ? storage.write(writes) : Promise.all(waits).then(() => storage.write(writes));
   }
 
   /** The files written since they were last taken, for a sync of many queues at once. */
@@ -179,21 +178,23 @@ export class ConsumeQueue {
   /**
    * Puts back the unit of a record that recovery found. A unit that is there already is left alone; a queue that holds
    * nothing begins at the record's offset, the units before it blank (ConsumeQueue.fillPreBlank); and where records between
-   * are lost, blank units keep the offsets of those after them true.
+   * are lost, blank units keep the offsets of those after them true. False for an offset too far off to be one.
    */
-  restore(queueOffset: number, physicalOffset: number, size: number, tagsHigh: number, tagsLow: number): void {
+  restore(queueOffset: number, physicalOffset: number, size: number, tagsHigh: number, tagsLow: number): boolean {
     const { core, options } = this.#context;
-    if (queueOffset < this.maxOffset) return;
+    if (queueOffset < this.maxOffset) return true;
     if (queueOffset > this.maxOffset) {
       if (this.maxOffset === 0) {
         const unitsPerFile = options.mappedFileSizeConsumeQueue / core.unitSize;
         this.#resetEnd((queueOffset - (queueOffset % unitsPerFile)) * core.unitSize);
         this.minOffset = queueOffset;
       }
+      if (queueOffset - this.maxOffset > lostUnitsMax) return false;
       this.#appendBlank(queueOffset - this.maxOffset);
     }
     this.append(physicalOffset, size, tagsHigh, tagsLow);
     this.nextOffset = this.maxOffset;
+    return true;
   }
 
   /** Drops the units of records at or behind `physicalOffset`, which recovery found not to be there. */
@@ -226,11 +227,16 @@ export class ConsumeQueue {
     }
   }
 
-  /** Raises `minOffset` to the first unit whose record is still in a CommitLog that begins at `logMinOffset`. */
+  /** Sets `minOffset` to the first unit whose record is still in a CommitLog that begins at `logMinOffset`. */
   async correctMinOffset(logMinOffset: number): Promise<void> {
-    if (this.maxOffset === 0) return;
-    const first = await this.#firstAtOrBehind(logMinOffset);
-    this.minOffset = Math.max(this.#filesStart / this.#context.core.unitSize, this.minOffset, first);
+    const first = await this.#firstReal(this.#filesStart / this.#context.core.unitSize);
+    if (first === undefined) return;
+    if (first.physicalOffset >= logMinOffset) {
+      this.minOffset = first.offset;
+    } else {
+      const kept = await this.#firstReal(await this.#firstAtOrBehind(logMinOffset));
+      this.minOffset = kept?.offset ?? this.maxOffset;
+    }
   }
 
   /** One unit, or undefined outside [minOffset, maxOffset) and for a blank one. */
@@ -244,17 +250,32 @@ export class ConsumeQueue {
     return size === blankUnitSize ? undefined : { physicalOffset, size };
   }
 
-  /** The first queue offset whose unit points at or behind `physicalOffset`; `maxOffset` if none does. Blank units point before all. */
+  /** The first queue offset whose unit points at or behind `physicalOffset`; `maxOffset` if none does. Blank units are looked past. */
   async #firstAtOrBehind(physicalOffset: number): Promise<number> {
     let low = this.#filesStart / this.#context.core.unitSize;
     let high = this.maxOffset;
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
-      const unit = await this.unitAt(middle);
-      if (unit === undefined || unit.physicalOffset < physicalOffset) low = middle + 1;
-      else high = middle;
+      const unit = await this.#firstReal(middle);
+      if (unit === undefined || unit.offset >= high || unit.physicalOffset >= physicalOffset) high = middle;
+      else low = unit.offset + 1;
     }
     return low;
+  }
+
+  /** The first unit at or behind `from` that stands for a record. */
+  async #firstReal(from: number): Promise<{ offset: number; physicalOffset: number } | undefined> {
+    const { core, unitWindow } = this.#context;
+    for (let offset = from; offset < this.maxOffset; ) {
+      const units = await this.readUnits(offset, pullUnitsMax);
+      if (units.length === 0) return undefined;
+      unitWindow.bytes.set(units);
+      for (let at = 0; at < units.length; at += core.unitSize, offset++) {
+        const { physicalOffset, size } = core.decodeUnit(unitWindow, at);
+        if (size !== blankUnitSize) return { offset, physicalOffset };
+      }
+    }
+    return undefined;
   }
 
   #appendBlank(count: number): void {

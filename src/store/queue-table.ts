@@ -5,6 +5,7 @@ import type { StoreContext } from "./context.ts";
 /** All ConsumeQueues, by topic and queue id (ConsumeQueueStore). A queue comes into being with its first message. */
 export class QueueTable {
   readonly #context: StoreContext;
+  readonly #ofBatches = new Set<string>();
   readonly #topics = new Map<string, Map<number, ConsumeQueue>>();
 
   constructor(context: StoreContext) {
@@ -29,6 +30,14 @@ export class QueueTable {
     return queue;
   }
 
+  /**
+   * Whether Apache keeps the topic's queue as one of batches (BatchConsumeQueue). It refuses a store in which such a topic has a
+   * ConsumeQueue too.
+   */
+  isOfBatches(topic: string): boolean {
+    return this.#ofBatches.has(topic);
+  }
+
   *all(): Generator<ConsumeQueue> {
     for (const queues of this.#topics.values()) yield* queues.values();
   }
@@ -37,6 +46,8 @@ export class QueueTable {
   async load(stats: readonly FileStat[]): Promise<void> {
     const byQueue = new Map<string, FileStat[]>();
     for (const stat of stats) {
+      const ofBatches = /^batchconsumequeue\/([^/]+)\//.exec(stat.name);
+      if (ofBatches !== null) this.#ofBatches.add(ofBatches[1]!);
       const path = /^consumequeue\/([^/]+)\/(\d{1,9})\/[^/]+$/.exec(stat.name);
       if (path === null) continue;
       const key = `${path[1]}/${Number(path[2])}`;

@@ -42,6 +42,8 @@ export class Recovery {
   readonly #window: Region;
 
   #end = 0;
+  /** After a clean stop, where the last record that any queue knows of ends. */
+  #cleanEnd = Number.POSITIVE_INFINITY;
   #records = 0;
   #lastRecord = { physicalOffset: 0, storeTimestamp: 0 };
   readonly #damaged: { from: number; to: number }[] = [];
@@ -60,7 +62,16 @@ export class Recovery {
 
   async run(checkpoint: Checkpoint, clean: boolean): Promise<Recovered> {
     const segments = this.#segments.list;
-    const start = await this.#startIndex(checkpoint, clean);
+    let dispatchedEnd = 0;
+    for (const queue of this.#queues.all()) dispatchedEnd = Math.max(dispatchedEnd, queue.physicalEnd);
+    if (clean) this.#cleanEnd = dispatchedEnd;
+    if (segments.length === 0 && dispatchedEnd > 0) {
+      throw new WasmqError(
+        "STORE_UNREADABLE",
+        "there are ConsumeQueues but no CommitLog: bring its files back, or remove the folder consumequeue",
+      );
+    }
+    const start = await this.#startIndex(dispatchedEnd, checkpoint, clean);
     this.#end = segments[start]?.startOffset ?? 0;
     await this.#walk(start);
     await this.#cutTail();
@@ -82,9 +93,7 @@ export class Recovery {
    * The newest file that begins with a record whose unit is known to be flushed, so that none before it needs a look; the
    * first file if there is none. After a clean stop the ConsumeQueues themselves tell; else the checkpoint does.
    */
-  async #startIndex(checkpoint: Checkpoint, clean: boolean): Promise<number> {
-    let dispatchedEnd = 0;
-    for (const queue of this.#queues.all()) dispatchedEnd = Math.max(dispatchedEnd, queue.physicalEnd);
+  async #startIndex(dispatchedEnd: number, checkpoint: Checkpoint, clean: boolean): Promise<number> {
     if (dispatchedEnd === 0) return 0;
     for (let index = this.#segments.list.length - 1; index > 0; index--) {
       const segment = this.#segments.list[index]!;
@@ -130,7 +139,8 @@ export class Recovery {
         index++;
         at = 0;
       } else {
-        const next = await this.#findNext(index, at);
+        // Behind a clean end Apache leaves the bytes of records that it had cut off.
+        const next = this.#end >= this.#cleanEnd ? undefined : await this.#findNext(index, at);
         if (next === undefined) return;
         const to = segments[next.index]!.startOffset + next.at;
         this.#damaged.push({ from: this.#end, to });
@@ -153,8 +163,14 @@ export class Recovery {
       while (from < until) {
         const read = Math.min(await this.#fill(segment, from), until - from + step);
         const found = core.findRecord(this.#window, 0, read, segment.startOffset + from);
-        if (found >= 0) return { index, at: from + found };
-        from += step;
+        if (found < 0) {
+          from += step;
+        } else if (core.decodeRecord(this.#window, found, read)!.storeTimestamp >= this.#lastRecord.storeTimestamp) {
+          return { index, at: from + found };
+        } else {
+          // Older than what precedes it: bytes that were cut off before that was written.
+          from += found + core.recordSize(this.#window, found);
+        }
       }
     }
     return undefined;
@@ -181,6 +197,12 @@ export class Recovery {
       const bytes = this.#window.bytes.subarray(0, read);
       const dirtyBytes = lastNonZero(bytes) + 1;
       if (dirtyBytes > 0) {
+        if (this.#records === 0 && segment === this.#segments.list[0]) {
+          throw new WasmqError(
+            "STORE_UNREADABLE",
+            `${segment.file} holds no record, but other bytes: it is no CommitLog`,
+          );
+        }
         this.#tornBytes += dirtyBytes;
         await storage.write([{ file: segment.file, at, bytes: new Uint8Array(dirtyBytes) }]);
       }
@@ -193,10 +215,8 @@ export class Recovery {
   }
 
   async #fill(segment: Segment, at: number): Promise<number> {
-    const into = new Uint8Array(0);
     const want = Math.min(this.#window.byteLength, this.#segments.fileSize - at);
-    const window = want === 0 ? into : this.#window.bytes.subarray(0, want);
-    const read = this.#context.storage.readNow(segment.file, at, window);
+    const read = this.#context.storage.readNow(segment.file, at, this.#window.bytes.subarray(0, want));
     if (read !== undefined) return this.#whole(segment, at, want, read);
     const bytes = new Uint8Array(want);
     const length = await this.#context.storage.read(segment.file, at, bytes);
@@ -225,8 +245,8 @@ export class Recovery {
         this.#warnOnce(`a record names the topic ${JSON.stringify(topic)}, which can be none`, physicalOffset);
         continue;
       }
-      if ((sysFlag & innerBatchBit) !== 0) {
-        this.#warnOnce(`records of topic ${topic} are inner batches, which have no ConsumeQueue here`, physicalOffset);
+      if ((sysFlag & innerBatchBit) !== 0 || this.#queues.isOfBatches(topic)) {
+        this.#warnOnce(`topic ${topic} is one of inner batches, which has no ConsumeQueue here`, physicalOffset);
         continue;
       }
       let tagsHigh = scan.tagsHigh(i);
@@ -242,9 +262,10 @@ export class Recovery {
         tagsHigh = Math.floor(code / 2 ** 32);
         tagsLow = code | 0;
       }
-      this.#queues
-        .findOrCreate(topic, scan.queueId(i))
-        .restore(scan.queueOffset(i), physicalOffset, scan.size(i), tagsHigh, tagsLow);
+      const queue = this.#queues.findOrCreate(topic, scan.queueId(i));
+      if (!queue.restore(scan.queueOffset(i), physicalOffset, scan.size(i), tagsHigh, tagsLow)) {
+        this.#warnOnce(`a record of topic ${topic} claims an offset that it can't have`, physicalOffset);
+      }
     }
   }
 

@@ -1,6 +1,6 @@
 import { WasmqError } from "../ports/error.ts";
 import type { FileStat, LogStorage } from "../ports/log-storage.ts";
-import { type Eventually, whenReady } from "./eventually.ts";
+import type { Eventually } from "./eventually.ts";
 import { fileNameOffset, offsetFileName } from "./file-name.ts";
 
 /** A file of the CommitLog: bytes [startOffset, startOffset + fileSize) of it. */
@@ -83,10 +83,10 @@ export class Segments {
     return this.#list[Math.floor((offset - first.startOffset) / this.fileSize)];
   }
 
-  /** Deletes the segments that begin at `offset` or after it. */
+  /** Deletes the segments that begin at `offset` or after it, but for the first: it tells where an emptied log goes on. */
   async deleteFrom(offset: number): Promise<void> {
-    for (let last = this.#list.at(-1); last !== undefined && last.startOffset >= offset; last = this.#list.at(-1)) {
-      await this.#storage.delete(last.file);
+    while (this.#list.length > 1 && this.#list.at(-1)!.startOffset >= offset) {
+      await this.#storage.delete(this.#list.at(-1)!.file);
       this.#list.pop();
     }
   }
@@ -97,7 +97,6 @@ export class Segments {
     if (segment === undefined) return 0;
     const at = offset - segment.startOffset;
     const within = into.length > this.fileSize - at ? into.subarray(0, this.fileSize - at) : into;
-    const now = this.#storage.readNow(segment.file, at, within);
-    return now ?? whenReady(this.#storage.read(segment.file, at, within), (bytes) => bytes);
+    return this.#storage.readNow(segment.file, at, within) ?? this.#storage.read(segment.file, at, within);
   }
 }

@@ -35,7 +35,9 @@ export class Store {
   #checkpoint: Checkpoint | undefined;
   #stopTimers: (() => void)[] = [];
   #arrived: (topic: string, queueId: number) => void = () => {};
-  #flushingQueues: Promise<void> | undefined;
+  #queueWork: Promise<void> = Promise.resolve();
+  /** A sync of ConsumeQueues has failed: `abort` stays, so that the next start rebuilds what may be missing. */
+  #queuesMayLag = false;
 
   constructor(ports: Ports, options: StoreOptions, dues: DueQueue) {
     this.#ports = ports;
@@ -78,7 +80,7 @@ export class Store {
           throw new WasmqError("STORE_UNREADABLE", `${name} is a file where a folder has to be`);
         }
       }
-      await this.#log.segments.load(stats.filter((stat) => stat.name.startsWith("commitlog/")));
+      await this.#log.segments.load(stats.filter((stat) => /^commitlog\/[^/]+$/.test(stat.name)));
       await this.#queues.load(stats);
       if (!stats.some((stat) => stat.name === checkpointFile)) await storage.create(checkpointFile, checkpointBytes);
       this.#checkpoint = await readCheckpoint(storage);
@@ -86,13 +88,10 @@ export class Store {
       const recovery = new Recovery(this.#context, this.#log.segments, this.#queues, this.#log.recoveryWindow);
       const recovered = await recovery.run(this.#checkpoint, clean);
       this.#log.startAt(recovered.end, recovered.lastRecord);
-      if (clean) {
-        const owner = encodeUtf8(storage.owner);
-        await storage.create(abortFile, owner.length);
-        await storage.write([{ file: abortFile, at: 0, bytes: owner }]);
-      } else {
-        await storage.write([{ file: abortFile, at: 0, bytes: encodeUtf8(storage.owner) }]);
-      }
+      const owner = encodeUtf8(storage.owner);
+      await storage.delete(abortFile);
+      await storage.create(abortFile, owner.length);
+      await storage.write([{ file: abortFile, at: 0, bytes: owner }]);
       await storage.sync([abortFile]);
       telemetry.log("info", "the store is open", {
         clean,
@@ -117,9 +116,12 @@ export class Store {
     this.#stopTimers = [];
     try {
       await this.#log.settle();
-      await this.#log.flush();
-      await this.#flushQueuesThoroughly();
-      await this.#ports.storage.delete(abortFile);
+      await this.#inTurn(() => this.#flushQueues());
+      if (this.#queuesMayLag) {
+        this.#ports.telemetry.log("warn", "ConsumeQueues may lag behind: the next start makes them whole");
+      } else {
+        await this.#ports.storage.delete(abortFile);
+      }
     } finally {
       await this.#ports.storage.close();
     }
@@ -184,8 +186,11 @@ export class Store {
     let high = maxOffset;
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
-      const time = (await this.storeTimeAt(topic, queueId, middle)) ?? Number.NEGATIVE_INFINITY;
-      if (boundary === "LOWER" ? time < timestamp : time <= timestamp) low = middle + 1;
+      // Where messages are lost, the next one that is there speaks for them.
+      let at = middle;
+      let time = await this.storeTimeAt(topic, queueId, at);
+      while (time === undefined && ++at < high) time = await this.storeTimeAt(topic, queueId, at);
+      if (time !== undefined && (boundary === "LOWER" ? time < timestamp : time <= timestamp)) low = at + 1;
       else high = middle;
     }
     return boundary === "LOWER" ? low : Math.max(minOffset, low - 1);
@@ -215,14 +220,21 @@ export class Store {
       }),
       this.#dues.every(options.flushIntervalConsumeQueueMs, () => {
         const now = this.#ports.clock.monotonic();
-        if (now >= thoroughAtMs) {
-          thoroughAtMs = now + options.flushConsumeQueueThoroughIntervalMs;
-          this.#flushQueuesThoroughly().catch((error) => this.#queueTrouble(error));
-        } else {
-          this.#writeQueues().catch((error) => this.#queueTrouble(error));
-        }
+        const thorough = now >= thoroughAtMs;
+        if (thorough) thoroughAtMs = now + options.flushConsumeQueueThoroughIntervalMs;
+        this.#inTurn(() => (thorough ? this.#flushQueues() : this.#writeQueues())).catch((error) => {
+          // ConsumeQueues can be rebuilt, so their trouble loses nothing: what could not be written is written later.
+          this.#ports.telemetry.log("error", "a ConsumeQueue could not be written", { error: String(error) });
+        });
       }),
     ];
+  }
+
+  /** Work on the ConsumeQueues' files, one after the other. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#queueWork.then(work);
+    this.#queueWork = turn.catch(() => {});
+    return turn;
   }
 
   async #writeQueues(): Promise<void> {
@@ -232,13 +244,6 @@ export class Store {
   }
 
   /** Makes every ConsumeQueue last, and says so in the checkpoint: recovery begins no earlier than it needs to. */
-  #flushQueuesThoroughly(): Promise<void> {
-    this.#flushingQueues ??= this.#flushQueues().finally(() => {
-      this.#flushingQueues = undefined;
-    });
-    return this.#flushingQueues;
-  }
-
   async #flushQueues(): Promise<void> {
     const { storage } = this.#ports;
     const last = this.#log.lastCommitted;
@@ -246,18 +251,19 @@ export class Store {
     await this.#log.flush();
     const files: string[] = [];
     for (const queue of this.#queues.all()) queue.takeUnsynced(files);
-    if (files.length > 0) await storage.sync(files);
-    if (this.#checkpoint === undefined || last.storeTimestamp === 0) return;
+    try {
+      if (files.length > 0) await storage.sync(files);
+    } catch (error) {
+      // What a failed sync has kept, no later one can tell: only recovery makes the units sure again.
+      this.#queuesMayLag = true;
+      throw error;
+    }
+    if (this.#checkpoint === undefined || this.#queuesMayLag || last.storeTimestamp === 0) return;
     this.#checkpoint.physicMsgTimestamp = last.storeTimestamp;
     this.#checkpoint.logicsMsgTimestamp = last.storeTimestamp;
     this.#checkpoint.logicsPhysicalOffset = last.physicalOffset;
     await writeCheckpoint(storage, this.#checkpoint);
     await storage.sync([checkpointFile]);
-  }
-
-  /** ConsumeQueues can be rebuilt, so their trouble loses nothing; `abort` stays and the next start does it. */
-  #queueTrouble(error: unknown): void {
-    this.#ports.telemetry.log("error", "a ConsumeQueue could not be written", { error: String(error) });
   }
 }
 

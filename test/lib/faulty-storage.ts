@@ -11,8 +11,13 @@ export class WaitingStorage implements LogStorage {
   readonly inner: MemoryLogStorage;
   /** What a sync waits for. */
   syncGate: Promise<void> = Promise.resolve();
-  /** Thrown by the next write or sync. */
+  /** How long a sync takes besides. */
+  syncMs = 0;
+  /** Thrown by every write and sync while it is set. */
   failure: Error | undefined;
+  /** Files whose writes, or syncs, fail. */
+  failsFor: RegExp | undefined;
+  syncFailsFor: RegExp | undefined;
   writes = 0;
   syncs = 0;
 
@@ -36,6 +41,7 @@ export class WaitingStorage implements LogStorage {
     this.writes++;
     await later();
     if (this.failure !== undefined) throw this.failure;
+    if (batch.some(({ file }) => this.failsFor?.test(file))) throw new Error("EIO: a write failed");
     this.inner.write(batch);
   }
 
@@ -58,9 +64,11 @@ export class WaitingStorage implements LogStorage {
     this.inner.delete(file);
   }
 
-  async sync(): Promise<void> {
+  async sync(files: readonly string[]): Promise<void> {
     this.syncs++;
+    if (this.syncMs > 0) await new Promise((resolve) => setTimeout(resolve, this.syncMs));
     await this.syncGate;
+    if (files.some((file) => this.syncFailsFor?.test(file))) throw new Error("EIO: a sync failed");
     if (this.failure !== undefined) throw this.failure;
   }
 

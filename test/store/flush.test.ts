@@ -11,7 +11,15 @@ afterEach(async () => {
 
 async function start(flushDiskType: "ASYNC_FLUSH" | "SYNC_FLUSH") {
   const broker = await MemoryBroker.start(
-    { store: { flushDiskType, mappedFileSizeCommitLog: 8192, mappedFileSizeConsumeQueue: 1000 } },
+    {
+      store: {
+        flushDiskType,
+        mappedFileSizeCommitLog: 8192,
+        mappedFileSizeConsumeQueue: 1000,
+        flushIntervalConsumeQueueMs: 50,
+        flushConsumeQueueThoroughIntervalMs: 100,
+      },
+    },
     new WaitingStorage(),
   );
   running.push(broker);
@@ -55,7 +63,25 @@ describe("SYNC_FLUSH", () => {
     await settled();
     open();
     await Promise.all([first, ...more]);
-    expect(storage.syncs - before).toBeLessThanOrEqual(3);
+    // Two of the senders', and those of the timers meanwhile.
+    expect(storage.syncs - before).toBeLessThanOrEqual(8);
+  });
+
+  test("a sync that began before a write is not relied upon", async () => {
+    const { storage, client } = await start("SYNC_FLUSH");
+    await client.send("T", "m0");
+    // The timer's thorough flush and senders' groups overlap all the time: no answer may come before a sync of its own.
+    const syncMs = 40;
+    storage.syncMs = syncMs;
+    const waits: number[] = [];
+    const until = performance.now() + 2_500;
+    while (performance.now() < until) {
+      const startedAt = performance.now();
+      await client.send("T", "m");
+      waits.push(performance.now() - startedAt);
+    }
+    expect(waits.length).toBeGreaterThan(10);
+    expect(Math.min(...waits)).toBeGreaterThanOrEqual(syncMs - 2);
   });
 
   test("after a failed sync nothing is acked, nothing taken, and what was kept is still served", async () => {
@@ -97,6 +123,53 @@ describe("ASYNC_FLUSH", () => {
     expect(messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" })).map(({ body }) => body)).toEqual([
       "m0",
     ]);
+  });
+
+  test("ConsumeQueues that could not be written are written later, and a clean stop leaves them whole", async () => {
+    const { storage, client, broker } = await start("ASYNC_FLUSH");
+    await client.send("T", "m0");
+    storage.failsFor = /^consumequeue/;
+    for (let i = 1; i < 300; i++) await client.send("T", `m${i}`);
+    await settled();
+    await settled();
+    expect(messagesOf(await client.pull("G", "T", 0, 250, { subscription: "*" })).length).toBe(32);
+    storage.failsFor = undefined;
+    await broker.stop();
+    expect(storage.inner.files.has("abort")).toBe(false);
+    const unit = new Uint8Array(20);
+    const last = storage.inner.readNow("consumequeue/T/0/00000000000000005000", 49 * 20, unit);
+    expect([last, unit.some((byte) => byte !== 0)]).toEqual([20, true]);
+  });
+
+  test("a stop during a flush still leaves every ConsumeQueue whole", async () => {
+    for (let round = 0; round < 5; round++) {
+      const { storage, client, broker } = await start("ASYNC_FLUSH");
+      for (let i = 0; i < 60 + round * 7; i++) await client.send("T", `m${i}`);
+      await new Promise((resolve) => setTimeout(resolve, 20 * round));
+      await client.send("T", "last");
+      await broker.stop();
+      const units = 61 + round * 7;
+      const unit = new Uint8Array(20);
+      const file = `consumequeue/T/0/${String(Math.floor((units - 1) / 50) * 1000).padStart(20, "0")}`;
+      storage.inner.readNow(file, ((units - 1) % 50) * 20, unit);
+      expect(
+        unit.some((byte) => byte !== 0),
+        `round ${round}`,
+      ).toBe(true);
+      expect(storage.inner.files.has("abort")).toBe(false);
+    }
+  });
+
+  test("after a failed sync of a ConsumeQueue the store is not marked as cleanly stopped", async () => {
+    const { storage, client, broker } = await start("ASYNC_FLUSH");
+    await client.send("T", "m0");
+    storage.syncFailsFor = /^consumequeue/;
+    await settled();
+    await settled();
+    storage.syncFailsFor = undefined;
+    await client.send("T", "m1");
+    await broker.stop();
+    expect(storage.inner.files.has("abort")).toBe(true);
   });
 
   test("many messages over many files on a storage that is never ready at once", async () => {

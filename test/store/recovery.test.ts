@@ -159,6 +159,46 @@ describe("a crash", () => {
     expect((await again.send("T", "next", { queueId: 1 })).fields["queueOffset"]).toBe("30");
   });
 
+  test.each([3, 5, 9, 17, 33])("damage in the middle of %i messages hides none before it", async (count) => {
+    const before = await start();
+    const client = before.connect();
+    for (let i = 0; i < count; i++) await client.send("T", `m${i}`);
+    const victim = (await all(client, "T"))[Math.floor(count / 2)]!;
+    for (const queuesToo of [true, false]) {
+      const left = copyOf(before.storage);
+      for (const name of [...left.files.keys()]) if (queuesToo && name.startsWith("consumequeue/")) left.delete(name);
+      const file = segments(left)[Math.floor(victim.physicalOffset / 8192)]!;
+      flip(left, file, (victim.physicalOffset % 8192) + 90);
+      const again = (await start(left)).connect();
+      const kept = (await all(again, "T")).map(({ queueOffset }) => queueOffset);
+      expect(kept).toEqual([...Array(count).keys()].filter((offset) => offset !== victim.queueOffset));
+      for (const boundary of ["LOWER", "UPPER"]) {
+        const fields = { topic: "T", queueId: "0", timestamp: "0", boundaryType: boundary };
+        expect((await again.request(29, fields)).fields["offset"]).toBe("0");
+      }
+    }
+  });
+
+  test("of a log from which everything was damaged goes on where it was", async () => {
+    const before = await start();
+    const client = before.connect();
+    await fill(client, 90);
+    const left = copyOf(before.storage);
+    for (const name of segments(left).slice(0, 2)) left.delete(name);
+    for (const name of [...left.files.keys()]) if (name.startsWith("consumequeue/")) left.delete(name);
+    const cut = await start(left);
+    const kept = await all(cut.connect(), "T", 1);
+    expect(kept.length).toBeGreaterThan(0);
+    const min = kept[0]!.queueOffset;
+    expect(min).toBeGreaterThan(0);
+    expect(kept.map(({ queueOffset }) => queueOffset)).toEqual(Array.from({ length: 30 - min }, (_, i) => i + min));
+    const first = await cut.connect().request(31, { topic: "T", queueId: "1" });
+    expect(first.fields["offset"]).toBe(String(min));
+    await cut.stop();
+    const again = await start(copyOf(left));
+    expect((await all(again.connect(), "T", 1)).map(({ queueOffset }) => queueOffset)[0]).toBe(min);
+  });
+
   test("damage met while reading is not served, and reported", async () => {
     const broker = await start();
     const client = broker.connect();
@@ -194,6 +234,60 @@ describe("a crash", () => {
   });
 });
 
+describe("what Apache leaves behind", () => {
+  test("bytes of records that it had cut off stay cut off", async () => {
+    const before = await start();
+    const client = before.connect();
+    for (let i = 0; i < 10; i++) await client.send("T", `old${i}`.padEnd(100, "x"));
+    const old = await all(client, "T");
+    await before.stop();
+    // Apache finds m4 damaged, ends the log there, stores one shorter message, and stops cleanly: all later bytes are stale.
+    const stale = copyOf(before.storage);
+    const log = "commitlog/00000000000000000000";
+    const cut = old[4]!.physicalOffset;
+    stale.write([{ file: log, at: cut, bytes: new Uint8Array(8192 - cut) }]);
+    const apache = await start(stale);
+    for (const name of [...stale.files.keys()]) if (name.startsWith("consumequeue/")) expect(name).toMatch(/T\/0/);
+    await apache.connect().send("T", "new");
+    await apache.stop();
+    const end = old[4]!.physicalOffset + 160;
+    const rest = new Uint8Array(8192 - old[6]!.physicalOffset);
+    before.storage.readNow(log, old[6]!.physicalOffset, rest);
+    expect(old[6]!.physicalOffset).toBeGreaterThan(end);
+
+    for (const clean of [true, false]) {
+      const left = copyOf(stale);
+      left.write([{ file: log, at: old[6]!.physicalOffset, bytes: rest }]);
+      if (!clean) left.create("abort", 1);
+      const after = await start(left);
+      const bodies = (await all(after.connect(), "T")).map(({ body }) => body.replaceAll("x", ""));
+      expect(bodies, `clean: ${clean}`).toEqual(["old0", "old1", "old2", "old3", "new"]);
+    }
+  });
+
+  test("a topic whose queue is one of batches gets no ConsumeQueue, which Apache would refuse", async () => {
+    const before = await start();
+    await fill(before.connect(), 5);
+    await before.connect().send("B", "plain");
+    const left = copyOf(before.storage);
+    for (const name of [...left.files.keys()]) if (name.startsWith("consumequeue/")) left.delete(name);
+    left.create("batchconsumequeue/B/0/00000000000000000000", 46 * 50);
+    const after = await start(left);
+    expect(await bodies(after.connect())).toEqual(upTo(5));
+    await after.stop();
+    expect([...left.files.keys()].filter((name) => name.startsWith("consumequeue/B"))).toEqual([]);
+  });
+
+  test("folders beside its files are left alone", async () => {
+    const storage = new MemoryLogStorage();
+    storage.create("commitlog/lost+found/x", 5);
+    storage.create("index/20261122172523614", 8440);
+    storage.create("timerwheel", 100);
+    await fill((await start(storage)).connect(), 3);
+    expect(storage.files.get("index/20261122172523614")!.sizeBytes).toBe(8440);
+  });
+});
+
 describe("a store that is none", () => {
   test.each([
     ["a file of another size", (s: MemoryLogStorage) => s.create("commitlog/00000000000000000000", 8191), /8191 bytes/],
@@ -208,10 +302,12 @@ describe("a store that is none", () => {
       (s: MemoryLogStorage) => s.create("consumequeue/T/0/00000000000000000000", 20),
       /20 bytes/,
     ],
+    ["no log to its queues", (s: MemoryLogStorage) => s.delete("commitlog/00000000000000000000"), /no CommitLog/],
+    ["a log of something else", overwrite, /it is no CommitLog/],
     ["torn topics", (s: MemoryLogStorage) => s.create("config/topics.json", 40), /topics\.json/],
   ])("is refused with its reason: %s", async (_, spoil, reason) => {
     const before = await start();
-    if (_ === "a gap") await fill(before.connect(), 1);
+    if (/gap|queues|else/.test(_)) await fill(before.connect(), 1);
     await before.stop();
     const left = copyOf(before.storage);
     if (_ === "torn topics")
@@ -288,3 +384,8 @@ describe("Apache's own store (test/golden)", () => {
     }
   });
 });
+
+function overwrite(storage: MemoryLogStorage): void {
+  storage.write([{ file: "commitlog/00000000000000000000", at: 0, bytes: new Uint8Array(8192).fill(7) }]);
+  for (const name of [...storage.files.keys()]) if (name.startsWith("consumequeue/")) storage.delete(name);
+}
