@@ -5,10 +5,13 @@ export const frameBytesMax = 16_777_216;
 
 /**
  * Bytes of frames that have begun and not ended, over all connections. Room for sixteen of the largest frames, or for
- * thousands of ordinary ones; beyond it the connection that would grow it is closed, so that half-sent frames of hostile or
- * stalled peers can't fill the memory.
+ * thousands of ordinary ones; beyond it the connection that holds the most is closed, so that half-sent frames of hostile or
+ * stalled peers can't fill the memory, nor the room of honest ones.
  */
 export const partialFrameBytesTotalMax = 16 * frameBytesMax;
+
+/** An unfinished frame below this is not counted: it is about what a socket brings at a time, and a connection costs as much. */
+export const partialFrameBytesMin = 64 * 1024;
 
 /** Nesting of JSON that a client sends; RocketMQ's own bodies need 6. A deeper text is refused before it is parsed. */
 export const jsonDepthMax = 64;
@@ -80,6 +83,18 @@ export const connectionIdleMsMax = 120_000;
 
 /** Responses queued on a connection whose peer does not read, before its requests are left unread too. */
 export const sendBufferBytesMax = 4 * 1024 * 1024;
+
+/**
+ * Bytes that wait for one connection's peer to read them before it is closed. Beyond sendBufferBytesMax it is sent no messages
+ * any more; what still comes is small answers and notifications, of which a peer that reads at all never has this many.
+ */
+export const unsentBytesMax = 32 * 1024 * 1024;
+
+/**
+ * The same over all connections: room for 64 answers of the largest message at a time. Beyond it nobody is sent messages until
+ * connections that still had not read what an earlier turn sent are closed, those with the most first.
+ */
+export const unsentBytesTotalMax = 256 * 1024 * 1024;
 
 /** Open files kept by a host; each queue file in use wants one, and 1,024 is a usual limit of a process. */
 export const openFilesMax = 512;

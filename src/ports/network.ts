@@ -10,6 +10,12 @@ export interface Connection {
   /** Sends the chunks as one; they are not changed afterwards. Sending on a closed connection does nothing. */
   send(chunks: readonly Uint8Array[]): void;
 
+  /** Bytes sent that the host still holds, since the peer does not read them. */
+  readonly unsentBytes: number;
+
+  /** Ends the connection at once, dropping what is unsent; `closed` of its handler follows. */
+  abort(): void;
+
   /** Ends the connection from this side; `closed` of its handler follows. */
   close(): void;
 }

@@ -2,6 +2,8 @@
 export interface Client {
   /** `address:port` of the far end, for people to read. */
   readonly address: string;
+  /** True while so much waits to be read that the client is to be sent no messages. */
+  readonly isBehind: boolean;
   /** Tells the client that the members of one of its groups changed. */
   notifyConsumerIdsChanged(group: string): void;
 }

@@ -49,6 +49,8 @@ export interface PullListener {
   failed(error: WasmqError): void;
 }
 
+const noBytes = new Uint8Array(0);
+
 /** Serves messages to consumers, and holds their requests while there are none (PullMessageProcessor, PullRequestHoldService). */
 export class Pulls {
   readonly #store: Store;
@@ -120,6 +122,10 @@ export class Pulls {
     const failed = (error: unknown): void => {
       held.listener.failed(error instanceof WasmqError ? error : new WasmqError("SYSTEM_ERROR", String(error)));
     };
+    if (held.client.isBehind) {
+      this.#putOff(held);
+      return;
+    }
     // A read that throws at once must not reach those who wake the held: an arrival, an alarm.
     try {
       const outcome = whenReady(
@@ -157,6 +163,17 @@ export class Pulls {
       minOffset: result.minOffset,
       maxOffset: result.maxOffset,
       records: result.records,
+    });
+  }
+
+  /** Answers without messages: the client asks again once it has read what it was sent before. */
+  #putOff({ topic, queueId, offset, listener }: Held): void {
+    listener.pulled({
+      outcome: "RETRY_IMMEDIATELY",
+      status: "NO_MATCHED_MESSAGE",
+      nextOffset: offset,
+      ...this.#store.range(topic, queueId),
+      records: noBytes,
     });
   }
 

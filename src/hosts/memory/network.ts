@@ -34,6 +34,14 @@ export class InProcessConnection implements Connection {
     });
   }
 
+  get unsentBytes(): number {
+    return 0;
+  }
+
+  abort(): void {
+    this.close();
+  }
+
   close(): void {
     const handler = this.#handler;
     this.#handler = undefined;

@@ -110,6 +110,14 @@ class SocketConnection implements Connection {
     if (socket.writableLength > sendBufferBytesMax) socket.pause();
   }
 
+  get unsentBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  abort(): void {
+    this.#socket.destroy();
+  }
+
   close(): void {
     this.#socket.destroySoon();
   }

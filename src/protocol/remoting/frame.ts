@@ -1,4 +1,4 @@
-import { frameBytesMax, headerBytesMax, partialFrameBytesTotalMax } from "../../limits.ts";
+import { frameBytesMax, headerBytesMax, partialFrameBytesMin, partialFrameBytesTotalMax } from "../../limits.ts";
 
 /*
  * A frame (RemotingCommand, NettyDecoder), big-endian:
@@ -20,10 +20,33 @@ export interface Frame {
 /** Why a peer's bytes are no frames; the connection can't go on. */
 export class FrameError extends Error {}
 
-/** Bytes of unfinished frames over all connections of a broker. */
+/** The unfinished frames of all connections of a broker. */
 export class PartialFrames {
-  bytes = 0;
+  readonly #held = new Map<FrameReader, number>();
+  #bytes = 0;
+
+  /**
+   * Counts what a reader holds now. When all together hold too much, those that hold the most give way; if that is the reader
+   * itself, FrameError is thrown.
+   */
+  holds(reader: FrameReader, bytes: number): void {
+    this.#bytes -= this.#held.get(reader) ?? 0;
+    if (bytes < partialFrameBytesMin) {
+      this.#held.delete(reader);
+      return;
+    }
+    this.#held.set(reader, bytes);
+    this.#bytes += bytes;
+    while (this.#bytes > partialFrameBytesTotalMax) {
+      let largest = reader;
+      for (const [other, held] of this.#held) if (held > this.#held.get(largest)!) largest = other;
+      if (largest === reader) throw new FrameError(tooMany);
+      largest.giveWay();
+    }
+  }
 }
+
+const tooMany = "too many bytes of unfinished frames";
 
 /**
  * Cuts a stream into frames. Whole frames are handed on as views of what arrived; only an unfinished one is copied, into a
@@ -32,12 +55,15 @@ export class PartialFrames {
 export class FrameReader {
   readonly #handle: (frame: Frame) => void;
   readonly #partials: PartialFrames;
+  readonly #gaveWay: (reason: string) => void;
   #partial = new Uint8Array(0);
   #partialLength = 0;
 
-  constructor(partials: PartialFrames, handle: (frame: Frame) => void) {
+  /** `gaveWay` is told that the connection can't go on, since others needed the room of its unfinished frame. */
+  constructor(partials: PartialFrames, handle: (frame: Frame) => void, gaveWay: (reason: string) => void) {
     this.#partials = partials;
     this.#handle = handle;
+    this.#gaveWay = gaveWay;
   }
 
   /** Throws FrameError when what arrived can't be a frame. */
@@ -59,6 +85,12 @@ export class FrameReader {
   /** Gives back what an unfinished frame holds. */
   end(): void {
     this.#release();
+  }
+
+  /** Drops the unfinished frame for the sake of others. */
+  giveWay(): void {
+    this.#release();
+    this.#gaveWay(tooMany);
   }
 
   /** Adds to the unfinished frame; the number of bytes taken. */
@@ -84,20 +116,17 @@ export class FrameReader {
     const length = this.#partialLength + bytes.length;
     if (length > this.#partial.length) {
       const capacity = Math.max(length, Math.min(2 * this.#partial.length, frameBytesMax));
-      this.#partials.bytes += capacity - this.#partial.length;
+      this.#partials.holds(this, capacity);
       const larger = new Uint8Array(capacity);
       larger.set(this.#partial.subarray(0, this.#partialLength));
       this.#partial = larger;
-      if (this.#partials.bytes > partialFrameBytesTotalMax) {
-        throw new FrameError("too many bytes of unfinished frames");
-      }
     }
     this.#partial.set(bytes, this.#partialLength);
     this.#partialLength = length;
   }
 
   #release(): void {
-    this.#partials.bytes -= this.#partial.length;
+    this.#partials.holds(this, 0);
     this.#partial = new Uint8Array(0);
     this.#partialLength = 0;
   }

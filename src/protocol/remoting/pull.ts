@@ -2,7 +2,7 @@ import type { PullListener, PullOutcome, PullResult } from "../../broker/pull/pu
 import type { WasmqError } from "../../ports/error.ts";
 import { responseCode } from "./codes.ts";
 import type { Remoting } from "./remoting.ts";
-import type { Request } from "./session.ts";
+import type { Answer, Request } from "./session.ts";
 
 /** Bits of a pull's sysFlag (PullSysFlag). */
 const commitOffsetBit = 1;
@@ -37,19 +37,19 @@ export function pullMessage(request: Request, remoting: Remoting): void {
       subscriptionVersion: fields.big("subVersion"),
     },
     request.session,
-    new PullReply(request),
+    new PullReply(request.answer),
   );
 }
 
 class PullReply implements PullListener {
-  readonly #request: Request;
+  readonly #answer: Answer;
 
-  constructor(request: Request) {
-    this.#request = request;
+  constructor(answer: Answer) {
+    this.#answer = answer;
   }
 
   pulled({ outcome, status, nextOffset, minOffset, maxOffset, records }: PullResult): void {
-    this.#request.reply(
+    this.#answer.reply(
       codes[outcome],
       `"suggestWhichBrokerId":"0","nextBeginOffset":"${nextOffset}","minOffset":"${minOffset}","maxOffset":"${maxOffset}"`,
       status,
@@ -58,6 +58,6 @@ class PullReply implements PullListener {
   }
 
   failed(error: WasmqError): void {
-    this.#request.fail(error);
+    this.#answer.fail(error);
   }
 }

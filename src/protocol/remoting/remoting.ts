@@ -1,4 +1,5 @@
 import type { Broker } from "../../broker/broker.ts";
+import { unsentBytesTotalMax } from "../../limits.ts";
 import type { RouteTable } from "../../namesrv/route-table.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { Connection, ConnectionHandler } from "../../ports/network.ts";
@@ -65,6 +66,10 @@ export class Remoting {
   readonly #telemetry: Telemetry;
   readonly #sessions = new Set<Session>();
   #unflushed: Session[] = [];
+  /** Those whose peers had not read everything when it was last looked. */
+  readonly #unread = new Set<Session>();
+  #unsentBytes = 0;
+  #queuedBytes = 0;
 
   constructor(
     broker: Broker,
@@ -93,6 +98,7 @@ export class Remoting {
       },
       closed: () => {
         this.#sessions.delete(session);
+        this.#unread.delete(session);
         session.closed();
       },
     };
@@ -113,10 +119,21 @@ export class Remoting {
         throw new WasmqError("REQUEST_CODE_NOT_SUPPORTED", ` request type ${request.header.code} not supported`);
       }
       const outcome = handler(request, this);
-      if (outcome instanceof Promise) outcome.catch((error) => request.fail(error));
+      const { answer } = request;
+      if (outcome instanceof Promise) outcome.catch((error) => answer.fail(error));
     } catch (error) {
-      request.fail(error);
+      request.answer.fail(error);
     }
+  }
+
+  /** True while all connections together have so much unread that none is sent messages. */
+  get isFull(): boolean {
+    return this.#unsentBytes + this.#queuedBytes > unsentBytesTotalMax;
+  }
+
+  /** Bytes that leave with the next flush. */
+  queued(bytes: number): void {
+    this.#queuedBytes += bytes;
   }
 
   flushSoon(session: Session): void {
@@ -125,9 +142,37 @@ export class Remoting {
         const sessions = this.#unflushed;
         this.#unflushed = [];
         for (const unflushed of sessions) unflushed.flush();
+        this.#queuedBytes = 0;
+        this.#countUnsent(sessions);
       });
     }
     this.#unflushed.push(session);
+  }
+
+  #countUnsent(flushed: readonly Session[]): void {
+    let bytes = 0;
+    for (const session of this.#unread) {
+      const { unsentBytes } = session.connection;
+      if (unsentBytes === 0 || !this.#sessions.has(session)) this.#unread.delete(session);
+      else bytes += unsentBytes;
+    }
+    // What was sent just now is not held against anybody: it takes a turn to leave.
+    const unread = [...this.#unread];
+    for (const session of flushed) {
+      const { unsentBytes } = session.connection;
+      if (unsentBytes === 0 || this.#unread.has(session) || !this.#sessions.has(session)) continue;
+      this.#unread.add(session);
+      bytes += unsentBytes;
+    }
+    if (bytes > unsentBytesTotalMax) {
+      unread.sort((a, b) => a.connection.unsentBytes - b.connection.unsentBytes);
+      for (let most = unread.pop(); most !== undefined && bytes > unsentBytesTotalMax; most = unread.pop()) {
+        bytes -= most.connection.unsentBytes;
+        this.#unread.delete(most);
+        most.abort();
+      }
+    }
+    this.#unsentBytes = bytes;
   }
 
   refused(address: string, reason: string): void {

@@ -2,7 +2,7 @@ import type { SendListener, SendMessage, SentMessage } from "../../broker/send/s
 import type { WasmqError } from "../../ports/error.ts";
 import { responseCode } from "./codes.ts";
 import type { Remoting } from "./remoting.ts";
-import type { Request } from "./session.ts";
+import type { Answer, Request } from "./session.ts";
 
 /** The same fields under the one-letter names of SendMessageRequestHeaderV2, and under those of the first version. */
 const lettersV2 = {
@@ -52,28 +52,28 @@ function send(request: Request, remoting: Remoting, names: Names): void {
     maxReconsumeTimes: fields.optionalInt(names.maxReconsumeTimes),
     body: request.body,
   };
-  remoting.broker.sending.send(message, new SendReply(request, remoting.broker.settings.regionId));
+  remoting.broker.sending.send(message, new SendReply(request.answer, remoting.broker.settings.regionId));
 }
 
 class SendReply implements SendListener {
-  readonly #request: Request;
+  readonly #answer: Answer;
   readonly #regionId: string;
 
-  constructor(request: Request, regionId: string) {
-    this.#request = request;
+  constructor(answer: Answer, regionId: string) {
+    this.#answer = answer;
     this.#regionId = regionId;
   }
 
   sent({ messageId, queueId, queueOffset, transactionId }: SentMessage): void {
-    if (this.#request.header.isOneway) return;
+    if (this.#answer.isOneway) return;
     const transaction = transactionId === undefined ? "" : `,"transactionId":${JSON.stringify(transactionId)}`;
-    this.#request.reply(
+    this.#answer.reply(
       responseCode.success,
       `"queueId":"${queueId}","TRACE_ON":"true","MSG_REGION":"${this.#regionId}","msgId":"${messageId}","queueOffset":"${queueOffset}"${transaction}`,
     );
   }
 
   failed(error: WasmqError): void {
-    this.#request.fail(error);
+    this.#answer.fail(error);
   }
 }

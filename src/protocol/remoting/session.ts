@@ -1,5 +1,5 @@
 import type { Client } from "../../broker/client/client.ts";
-import { outputChunkBytesMax } from "../../limits.ts";
+import { outputChunkBytesMax, sendBufferBytesMax, unsentBytesMax } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { Connection, ConnectionHandler } from "../../ports/network.ts";
 import { encodeUtf8Into } from "../../ports/text.ts";
@@ -11,32 +11,56 @@ import type { Remoting } from "./remoting.ts";
 const jsonSerializeType = 0;
 const noBytes = new Uint8Array(0);
 
-/** One request and the way back to who made it. Its body is only valid until the handler returns. */
-export class Request {
-  readonly session: Session;
-  readonly header: Header;
-  readonly body: Uint8Array;
+/** The way back to who made a request: all that is kept of it while its answer is awaited, for some a minute long. */
+export class Answer {
+  readonly isOneway: boolean;
+  readonly #session: Session;
+  readonly #code: number;
+  readonly #opaque: number;
+  readonly #version: number;
 
-  constructor(session: Session, header: Header, body: Uint8Array) {
-    this.session = session;
-    this.header = header;
-    this.body = body;
+  constructor(session: Session, header: Header) {
+    this.isOneway = header.isOneway;
+    this.#session = session;
+    this.#code = header.code;
+    this.#opaque = header.opaque;
+    this.#version = header.version;
   }
 
   /** `extFields` as `writeFields` makes them. A one-way request is never answered. */
   reply(code: number, extFields = "", remark?: string, body: Uint8Array = noBytes): void {
-    if (this.header.isOneway) return;
-    this.session.write(writeResponse(code, this.header.opaque, extFields, remark), body);
+    if (this.isOneway) return;
+    this.#session.write(writeResponse(code, this.#opaque, extFields, remark), body);
   }
 
   fail(error: unknown): void {
     if (error instanceof WasmqError) {
-      this.reply(numberOf(error.code, this.header.version), "", error.message);
+      this.reply(numberOf(error.code, this.#version), "", error.message);
       return;
     }
     // Ours, not the client's: the one place where a bug shows without ending the broker.
-    this.session.remoting.unexpected(error, this.header.code);
+    this.#session.remoting.unexpected(error, this.#code);
     this.reply(numberOf("SYSTEM_ERROR", 0), "", error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** One request. Its body is there until the handler returns. */
+export class Request {
+  readonly session: Session;
+  readonly header: Header;
+  readonly answer: Answer;
+  body: Uint8Array;
+
+  constructor(session: Session, header: Header, body: Uint8Array) {
+    this.session = session;
+    this.header = header;
+    this.answer = new Answer(session, header);
+    this.body = body;
+  }
+
+  /** See `Answer.reply`. */
+  reply(code: number, extFields?: string, remark?: string, body?: Uint8Array): void {
+    this.answer.reply(code, extFields, remark, body);
   }
 }
 
@@ -53,6 +77,7 @@ export class Session implements ConnectionHandler, Client {
   #isRefused = false;
   #opaque = 0;
   #chunks: Uint8Array[] = [];
+  #queuedBytes = 0;
   #out = new Uint8Array(1024);
   #outLength = 0;
 
@@ -61,7 +86,15 @@ export class Session implements ConnectionHandler, Client {
     this.connection = connection;
     this.address = `${connection.remoteAddress}:${connection.remotePort}`;
     this.bornHost = remoting.broker.store.core.encodeHost(connection.remoteAddress, connection.remotePort);
-    this.#frames = new FrameReader(remoting.partialFrames, (frame) => this.#frame(frame));
+    this.#frames = new FrameReader(
+      remoting.partialFrames,
+      (frame) => this.#frame(frame),
+      (reason) => this.#refuse(reason),
+    );
+  }
+
+  get isBehind(): boolean {
+    return this.#unreadBytes > sendBufferBytesMax || this.remoting.isFull;
   }
 
   received(bytes: Uint8Array): void {
@@ -89,7 +122,14 @@ export class Session implements ConnectionHandler, Client {
 
   /** Queues a frame. All that is queued in one turn leaves as one write. */
   write(header: string, body: Uint8Array): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#isRefused) return;
+    const bytes = prefixBytes + header.length + body.length;
+    this.#queuedBytes += bytes;
+    this.remoting.queued(bytes);
+    if (this.#unreadBytes > unsentBytesMax) {
+      this.abort();
+      return;
+    }
     if (this.#outLength === 0 && this.#chunks.length === 0) this.remoting.flushSoon(this);
     const direct = body.length > this.#directBytesMin;
     this.#reserve(prefixBytes + 3 * header.length + (direct ? 0 : body.length));
@@ -106,11 +146,28 @@ export class Session implements ConnectionHandler, Client {
     }
   }
 
+  /** Ends the connection of a peer that does not read; what it has not read is dropped. */
+  abort(): void {
+    if (this.#isClosed || this.#isRefused) return;
+    this.#isRefused = true;
+    this.#frames.end();
+    this.#chunks = [];
+    this.#outLength = 0;
+    this.#queuedBytes = 0;
+    this.remoting.refused(this.address, "too many bytes of answers unread");
+    this.connection.abort();
+  }
+
   flush(): void {
     this.#cut();
     const chunks = this.#chunks;
     this.#chunks = [];
+    this.#queuedBytes = 0;
     if (!this.#isClosed && chunks.length > 0) this.connection.send(chunks);
+  }
+
+  get #unreadBytes(): number {
+    return this.#queuedBytes + this.connection.unsentBytes;
   }
 
   /** A body larger than this is sent as it is rather than copied. */
@@ -132,17 +189,20 @@ export class Session implements ConnectionHandler, Client {
   }
 
   #frame(frame: Frame): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#isRefused) return;
     if ((frame.serializeType & 0x7f) !== jsonSerializeType) {
       throw new FrameError(`headers of serialize type ${frame.serializeType} are not read`);
     }
     const header = readHeader(frame.header);
     if (header === undefined) throw new FrameError("a header that is no JSON object with code and opaque");
     if (header.isResponse) return;
-    this.remoting.handle(new Request(this, header, frame.body));
+    const request = new Request(this, header, frame.body);
+    this.remoting.handle(request);
+    request.body = noBytes;
   }
 
   #refuse(reason: string): void {
+    if (this.#isClosed || this.#isRefused) return;
     this.#isRefused = true;
     this.#frames.end();
     this.remoting.refused(this.address, reason);

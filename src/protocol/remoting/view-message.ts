@@ -4,11 +4,16 @@ import type { Remoting } from "./remoting.ts";
 import type { Request } from "./session.ts";
 
 /** 33: the record at an offset of the CommitLog, as it is stored (QueryMessageProcessor.viewMessageById). */
-export async function viewMessageById(request: Request, remoting: Remoting): Promise<void> {
-  const offset = request.header.fields.long("offset");
-  const record = await remoting.broker.store.rawRecordAt(offset);
-  if (record === undefined) {
-    throw new WasmqError("SYSTEM_ERROR", `can not find message by the offset, ${offset}`);
-  }
-  request.reply(responseCode.success, "", undefined, record);
+export function viewMessageById({ header, session, answer }: Request, remoting: Remoting): void | Promise<void> {
+  const offset = header.fields.long("offset");
+  if (session.isBehind) throw new WasmqError("SYSTEM_BUSY", "too many bytes of answers unread");
+  const reply = (record: Uint8Array | undefined): void => {
+    if (record === undefined) {
+      throw new WasmqError("SYSTEM_ERROR", `can not find message by the offset, ${offset}`);
+    }
+    answer.reply(responseCode.success, "", undefined, record);
+  };
+  // Answered at once where it can be: of requests in a row, each is to see what those before it left unread.
+  const record = remoting.broker.store.rawRecordAt(offset);
+  return record instanceof Promise ? record.then(reply) : reply(record);
 }
