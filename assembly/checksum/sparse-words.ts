@@ -1,4 +1,4 @@
-import { slice8, slice16, slicing } from "./slicing";
+import { slicing } from "./slicing";
 
 // Folding with a sparse multiple of the polynomial (the idea of the Chorba paper).
 //
@@ -13,6 +13,8 @@ import { slice8, slice16, slicing } from "./slicing";
 
 /** Least input of this kernel, bytes. */
 export const SPARSE_WORDS_MIN: i32 = 40;
+
+const END: usize = memory.data(48, 64);
 
 export function sparseWords(register: u32, at: usize, length: i32): u32 {
   let a = u64(register);
@@ -65,7 +67,16 @@ export function sparseWords(register: u32, at: usize, length: i32): u32 {
     at += 8;
     length -= 8;
   }
-  const r = slice16(load<u64>(at) ^ a, load<u64>(at, 8) ^ b);
-  const s = slice16(load<u64>(at, 16) ^ c ^ u64(r), load<u64>(at, 24) ^ d);
-  return slicing(slice8(load<u64>(at, 32) ^ e ^ u64(s)), at + 40, length - 40);
+  storeEnd(END, at, a, b, c, d, e);
+  return slicing(0, END, length);
+}
+
+/** The last 40 to 47 bytes at `from`, with what is due to their five words, for slicing() to finish. */
+export function storeEnd(to: usize, from: usize, a: u64, b: u64, c: u64, d: u64, e: u64): void {
+  store<u64>(to, load<u64>(from) ^ a);
+  store<u64>(to, load<u64>(from, 8) ^ b, 8);
+  store<u64>(to, load<u64>(from, 16) ^ c, 16);
+  store<u64>(to, load<u64>(from, 24) ^ d, 24);
+  store<u64>(to, load<u64>(from, 32) ^ e, 32);
+  store<u64>(to, load<u64>(from, 40), 40);
 }

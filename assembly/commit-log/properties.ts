@@ -44,22 +44,32 @@ let tagsAt: usize = 0;
 let tagsLength: i32 = 0;
 let crcFound: bool = false;
 
+/** Separators are found sixteen bytes at a time, whatever the entries' lengths: a search from each entry waits for the last one. */
 function walk(at: usize, length: i32): void {
-  const end = at + usize(length);
   tagsLength = 0;
   crcFound = false;
-  while (at + 6 <= end) {
-    const next = entryEnd(at, end);
-    const name = load<u32>(at);
-    if (name === TAGS) {
-      if (load<u8>(at, 4) === NAME_VALUE && at + 5 < next) {
-        tagsAt = at + 5;
-        tagsLength = i32(next - tagsAt);
-      }
-    } else if (name === u32(CRC_NAME)) {
-      crcFound = crcFound || isCrcEntry(at, end);
+  const end = at + usize(length);
+  const separators = i8x16.splat(ENTRY as i8);
+  let entry = at;
+  for (; at <= end; at += 16) {
+    let ends = i8x16.bitmask(i8x16.eq(v128.load(at), separators));
+    if (end - at < 16) {
+      const last = 1 << i32(end - at);
+      ends = (ends & (last - 1)) | last;
     }
-    at = next + 1;
+    for (; ends; ends &= ends - 1) {
+      const next = at + usize(ctz(ends));
+      const name = load<u32>(entry);
+      if (name === TAGS) {
+        if (load<u8>(entry, 4) === NAME_VALUE && entry + 5 < next) {
+          tagsAt = entry + 5;
+          tagsLength = i32(next - tagsAt);
+        }
+      } else if (name === u32(CRC_NAME)) {
+        crcFound = crcFound || isCrcEntry(entry, next);
+      }
+      entry = next + 1;
+    }
   }
 }
 

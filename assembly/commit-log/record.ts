@@ -1,5 +1,5 @@
 import { combine } from "../checksum/combine";
-import { advance } from "../checksum/crc32";
+import { advance, advanceBoth } from "../checksum/crc32";
 import { loadI16, loadI32, loadI64, storeI16, storeI32, storeI64 } from "../endian";
 import { copy, PROPERTIES_STAGE, RESULT } from "../memory";
 import {
@@ -132,14 +132,16 @@ function storeChecksums(at: usize, body: i32, bodyLength: i32, size: i32, proper
   if (bodyLength < COMBINE_FROM) {
     register = advance(start, at, covered);
   } else {
-    register = combine(advance(start, at, body), start, afterBody, bodyLength);
-    register = advance(register, at + usize(body + bodyLength), covered - body - bodyLength);
+    // All from the body on is one part, so that the runs over what is before the body and what is behind it can go side by side.
+    const behind = body + bodyLength;
+    const both = advanceBoth(start, at, body, afterBody, at + usize(behind), covered - behind);
+    register = combine(u32(both), start, u32(both >> 32), covered - body);
   }
   storeCrcProperty(at + usize(covered), ~register & CRC_MASK);
 }
 
 /** Body length from which combining two CRCs beats computing the second, measured. */
-const COMBINE_FROM: i32 = 512;
+const COMBINE_FROM: i32 = 256;
 
 // The record that locate() last found VALID or BAD_CRC or WRONG_OFFSET, as addresses and lengths.
 let bornHostLength: i32 = 0;

@@ -100,15 +100,8 @@ export class Core {
 
   /** Bytes that encodeRecord() takes at most; a string's properties are counted at three bytes a UTF-16 unit. */
   recordSizeMax(message: RecordToEncode): number {
-    const { properties } = message;
-    const { propertiesBytesMax, crcPropertyBytes } = this.#at;
-    const propertiesBytes = typeof properties === "string" ? properties.length * 3 : properties.length;
-    return (
-      this.#bodyAt(message) +
-      message.body.length +
-      (2 + message.topic.length) +
-      (2 + Math.min(propertiesBytes + 1 + crcPropertyBytes, propertiesBytesMax))
-    );
+    const { bornHost, storeHost, body, topic, properties } = message;
+    return this.#sizeMax(this.#bodyAt(bornHost.length, storeHost.length), body.length, topic.length, properties);
   }
 
   /**
@@ -118,20 +111,22 @@ export class Core {
   encodeRecord(into: Region, at: number, physicalOffset: number, message: RecordToEncode): Encoded {
     const { body, topic, bornHost, storeHost, properties } = message;
     const encoded = this.#encoded;
-    if (at < 0 || at + this.recordSizeMax(message) > into.byteLength) {
+    const places = this.#at;
+    const recordBodyAt = this.#bodyAt(bornHost.length, storeHost.length);
+    if (at < 0 || at + this.#sizeMax(recordBodyAt, body.length, topic.length, properties) > into.byteLength) {
       throw new RangeError(`encodeRecord: no room at ${at} of ${into.byteLength}`);
     }
     const propertiesLength = this.#stageProperties(properties);
-    if (propertiesLength < 0 || topic.length > this.#at.topicV2BytesMax) return refuse(encoded);
+    if (propertiesLength < 0 || topic.length > places.topicV2BytesMax) return refuse(encoded);
 
     const { bytes, words } = this.#memory;
     const address = into.address + at;
-    const bodyAt = address + this.#bodyAt(message);
+    const bodyAt = address + recordBodyAt;
     bytes.set(body, bodyAt);
-    put(bytes, topic, bodyAt + body.length + (topic.length > this.#at.topicV1BytesMax ? 2 : 1));
-    const bornHostAt = address + this.#at.bornHost;
+    put(bytes, topic, bodyAt + body.length + (topic.length > places.topicV1BytesMax ? 2 : 1));
+    const bornHostAt = address + places.bornHost;
     put(bytes, bornHost, bornHostAt);
-    put(bytes, storeHost, bornHostAt + bornHost.length + this.#at.storeHostAfterBornHost);
+    put(bytes, storeHost, bornHostAt + bornHost.length + places.storeHostAfterBornHost);
     const size = this.#wasm.encodeRecord(
       address,
       physicalOffset,
@@ -197,8 +192,8 @@ export class Core {
     if (at < 0 || at + room > into.byteLength) {
       throw new RangeError(`encodeBatch: no room at ${at} of ${into.byteLength}`);
     }
-    checkHost(bornHost);
-    checkHost(storeHost);
+    checkHostLength(bornHost.length);
+    checkHostLength(storeHost.length);
     const { bytes, words, doubles } = this.#memory;
     const wasm = this.#wasm;
     const start = into.address + at;
@@ -371,13 +366,22 @@ export class Core {
     return filtered;
   }
 
-  #bodyAt(message: RecordToEncode): number {
-    const born = message.bornHost.length;
-    const store = message.storeHost.length;
-    if (born === 8 && store === 8) return this.#at.bodyV4V4;
-    checkHost(message.bornHost);
-    checkHost(message.storeHost);
-    return this.#wasm.bodyAt(born, store);
+  #sizeMax(bodyAt: number, bodyLength: number, topicLength: number, properties: string | Uint8Array): number {
+    const { propertiesBytesMax, crcPropertyBytes } = this.#at;
+    const propertiesBytes = typeof properties === "string" ? properties.length * 3 : properties.length;
+    return (
+      bodyAt +
+      bodyLength +
+      (2 + topicLength) +
+      (2 + Math.min(propertiesBytes + 1 + crcPropertyBytes, propertiesBytesMax))
+    );
+  }
+
+  #bodyAt(bornHostLength: number, storeHostLength: number): number {
+    if (bornHostLength === 8 && storeHostLength === 8) return this.#at.bodyV4V4;
+    checkHostLength(bornHostLength);
+    checkHostLength(storeHostLength);
+    return this.#wasm.bodyAt(bornHostLength, storeHostLength);
   }
 
   /** Copies properties to where the core takes them from; their length in bytes, or -1 when too long for any record. */
@@ -501,8 +505,8 @@ function checkRange(region: Region, at: number, length: number): void {
   }
 }
 
-function checkHost(host: Uint8Array): void {
-  if (host.length !== 8 && host.length !== 20) throw new RangeError(`a host of ${host.length} bytes, not 8 or 20`);
+function checkHostLength(length: number): void {
+  if (length !== 8 && length !== 20) throw new RangeError(`a host of ${length} bytes, not 8 or 20`);
 }
 
 function refuse(encoded: Encoded): Encoded {

@@ -107,6 +107,27 @@ describe("the door", () => {
     }
   });
 
+  test("the CRC of all, and the tags, at every length of what is behind the body", () => {
+    const region = core.allocate(4096);
+    const wrong = [];
+    for (const hostBytes of [8, 20]) {
+      for (let length = 0; length <= 400; length++) {
+        const properties = length < 5 ? "" : `k\u0001${"v".repeat(length - 5)}\u0002TAGS\u0001${length}`;
+        const record = message({
+          bornHost: noise(hostBytes, 2),
+          storeHost: noise(hostBytes, 3),
+          topic: new Uint8Array(0),
+          body: noise(256 + length),
+        });
+        const expected = encodeRecordModel({ ...record, properties }, 7, true)!;
+        const { size, tagsLow } = core.encodeRecord(region, 0, 7, { ...record, properties });
+        const same = size === expected.bytes.length && expected.bytes.every((byte, at) => byte === region.bytes[at]);
+        if (!same || tagsLow !== expected.tags) wrong.push([hostBytes, length]);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
   test("a record read from a region can be written again, over itself too", () => {
     const region = core.allocate(4096);
     const { size } = core.encodeRecord(region, 0, 0, message({ body: noise(700) }));
