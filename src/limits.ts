@@ -67,6 +67,15 @@ export const pullHoldMsMax = 60_000;
 export const topicsMax = 100_000;
 export const subscriptionGroupsMax = 100_000;
 
+/** Producer groups of one connection; a process has a handful, and each costs some 200 bytes while the connection lasts. */
+export const producerGroupsPerClientMax = 1_024;
+
+/** A client's id is its address, its process and a name of its own: some 50 characters. It is kept with each of its groups. */
+export const clientIdCharsMax = 1_024;
+
+/** Queues locked for orderly consumption, over all groups; each costs some 200 bytes until it expires. */
+export const queueLocksMax = 100_000;
+
 /** Tags of one subscription: each pull compares every message with all of them. */
 export const subscriptionTagsMax = 4_096;
 

@@ -2,7 +2,7 @@ import { WasmqError } from "../ports/error.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { DueQueue } from "../store/due-queue.ts";
 import type { Store } from "../store/store.ts";
-import type { Client, ClientInfo } from "./client/client.ts";
+import { type Client, type ClientInfo, checkClientId } from "./client/client.ts";
 import { type ConsumerHeartbeat, Consumers } from "./client/consumers.ts";
 import { Producers } from "./client/producers.ts";
 import { DelayLevels } from "./delay/delay-levels.ts";
@@ -11,13 +11,14 @@ import { isTagExpression } from "./filter/subscription.ts";
 import { UniqueKeys } from "./message/unique-key.ts";
 import { retryTopicOf } from "./names.ts";
 import { ConsumerOffsets } from "./offset/consumer-offsets.ts";
-import { QueueLocks } from "./orderly/queue-locks.ts";
+import { QueueLocks, type QueueName } from "./orderly/queue-locks.ts";
 import { noSuchFilter, Pulls } from "./pull/pull.ts";
 import { SendBacks } from "./retry/send-back.ts";
 import { Send } from "./send/send.ts";
 import type { BrokerSettings } from "./settings.ts";
 import { SubscriptionGroups } from "./subscription-group/subscription-groups.ts";
 import { scheduleTopic, systemTopics } from "./topic/system-topics.ts";
+import { hasQueue } from "./topic/topic-config.ts";
 import { Topics } from "./topic/topics.ts";
 
 /** A client of which nothing was heard for this long is gone (ClientHousekeepingService scans, 120 s of silence). */
@@ -63,7 +64,7 @@ export class Broker {
     this.groups = new SubscriptionGroups(store.configFile("subscriptionGroup.json"), clock, telemetry);
     this.producers = new Producers();
     this.consumers = new Consumers((group) => this.groups.find(group)?.notifyConsumerIdsChangedEnable !== false);
-    this.offsets = new ConsumerOffsets(store, store.configFile("consumerOffset.json"), clock);
+    this.offsets = new ConsumerOffsets(store, this.topics, store.configFile("consumerOffset.json"), clock);
     this.locks = new QueueLocks(clock);
     const { topics, groups, consumers, offsets, locks } = this;
     const levels = this.#levels;
@@ -125,12 +126,42 @@ export class Broker {
   /** Registers a client's groups (ClientManageProcessor.heartBeat). The retry topic of a consumer group is made at once. */
   heartbeat(client: Client, heartbeat: Heartbeat): void {
     const nowMs = this.#ports.clock.now();
-    for (const group of heartbeat.producerGroups) this.producers.register(group, client, heartbeat, nowMs);
+    const { clientId, language, version } = heartbeat;
+    const info = { clientId, language, version };
+    checkClientId(clientId);
+    for (const group of heartbeat.producerGroups) this.producers.register(group, client, info, nowMs);
     for (const consumer of heartbeat.consumers) {
       const config = this.groups.findOrCreate(consumer.group);
       this.topics.findOrCreateForGroup(retryTopicOf(consumer.group), config.retryQueueNums, 0);
-      this.consumers.register(client, heartbeat, consumer, nowMs);
+      this.consumers.register(client, info, consumer, nowMs);
     }
+  }
+
+  /**
+   * Locks queues for a client of a group, or renews its locks; those that it holds afterwards. Queues that this broker does not
+   * have are never held.
+   */
+  lock(group: string, clientId: string, queues: readonly QueueName[]): QueueName[] {
+    checkClientId(clientId);
+    this.groups.findOrCreate(group);
+    return this.locks.lock(
+      group,
+      clientId,
+      queues.filter(({ topic, queueId }) => {
+        const found = this.topics.find(topic);
+        return found !== undefined && hasQueue(found.config, queueId);
+      }),
+    );
+  }
+
+  /** Keeps how far a group is (ConsumerManageProcessor.updateConsumerOffset). A negative offset tells nothing. */
+  commitOffset(group: string, topic: string, queueId: number, offset: number): void {
+    const { config } = this.existingTopic(topic);
+    this.existingGroup(group);
+    if (!hasQueue(config, queueId)) {
+      throw new WasmqError("INVALID_PARAMETER", `queueId[${queueId}] is illegal, topic[${topic}] has no such queue`);
+    }
+    if (offset >= 0) this.offsets.commit(group, topic, queueId, offset);
   }
 
   /** Takes a client out of the groups it names (ClientManageProcessor.unregisterClient). */

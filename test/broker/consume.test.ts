@@ -16,6 +16,8 @@ afterEach(() => broker.stop());
 describe("offsets", () => {
   test("a group without an offset begins at 0 of a young or unwritten queue", async () => {
     const query = () => client.request(14, { consumerGroup: "G", topic: "T", queueId: "0" });
+    expect((await query()).code).toBe(22);
+    await client.send("T", "m0", { queueId: 1 });
     expect((await query()).fields["offset"]).toBe("0");
     await client.send("T", "m0");
     expect((await query()).fields["offset"]).toBe("0");
@@ -44,6 +46,20 @@ describe("offsets", () => {
     await client.consume("G", { T: "*" });
     expect((await client.request(15, { ...commit, commitOffset: "9007199254740993" })).code).toBe(29);
     expect((await client.request(15, { ...commit, commitOffset: "0x1" })).code).toBe(1);
+  });
+
+  test("committing for a queue that is not there is refused, and a negative offset tells nothing", async () => {
+    await client.send("T", "m0");
+    await client.consume("G", { T: "*" });
+    const commit = { consumerGroup: "G", topic: "T", queueId: "0", commitOffset: "1" };
+    for (const queueId of ["-1", "4", "2147483647"]) {
+      expect((await client.request(15, { ...commit, queueId })).code).toBe(29);
+    }
+    succeeded(await client.request(15, { ...commit, commitOffset: "-1" }));
+    expect((await client.request(14, commit)).fields["offset"]).toBe("0");
+    succeeded(await client.request(15, commit));
+    succeeded(await client.request(15, { ...commit, commitOffset: "-1" }));
+    expect((await client.request(14, commit)).fields["offset"]).toBe("1");
   });
 
   test("first, end and by time", async () => {
@@ -132,7 +148,29 @@ describe("groups", () => {
     expect(route.queueDatas).toMatchObject([{ readQueueNums: 1, writeQueueNums: 1, perm: 6 }]);
   });
 
+  test("only queues that are there are locked", async () => {
+    await client.send("T", "m0");
+    const queue = (topic: string, queueId: number) => ({ brokerName: "broker-a", queueId, topic });
+    const mqSet = [queue("T", 3), queue("T", 4), queue("T", -1), queue("T", 0.5), queue("Nowhere", 0)];
+    const locked = await client.request(41, {}, { clientId: "one", consumerGroup: "G", mqSet });
+    expect(json(locked)).toEqual({ lockOKMQSet: [queue("T", 3)] });
+    expect((await client.request(41, {}, { clientId: "x".repeat(2_000), consumerGroup: "G", mqSet })).code).toBe(29);
+    expect((await client.request(41, {}, { clientId: "one", consumerGroup: "a/b", mqSet })).code).toBe(29);
+  });
+
+  test("a client's producer groups are checked and counted", async () => {
+    const beat = (groups: string[]) =>
+      client.request(34, {}, { clientID: "c", producerDataSet: groups.map((groupName) => ({ groupName })) });
+    expect((await beat(["a/b"])).code).toBe(29);
+    expect((await beat(["x".repeat(1_000)])).code).toBe(29);
+    const groups = Array.from({ length: 1_024 }, (_, i) => `P${i}`);
+    succeeded(await beat(groups));
+    succeeded(await beat(groups));
+    expect((await beat(["another"])).code).toBe(29);
+  });
+
   test("a queue is locked by one client at a time", async () => {
+    await client.send("T", "m0");
     const mqSet = [0, 1].map((queueId) => ({ brokerName: "broker-a", queueId, topic: "T" }));
     const lock = async (clientId: string, code = 41) =>
       (await client.request(code, {}, { clientId, consumerGroup: "G", mqSet })) as never;
@@ -187,13 +225,23 @@ describe("retries", () => {
     expect(dead.properties["ORIGIN_MESSAGE_ID"]).toBe(sent.fields["msgId"]);
   });
 
-  test("delay level -1 is dead at once; unknown groups and places are refused", async () => {
+  test("delay level -1 is dead at once; a group comes into being; unknown places are refused", async () => {
     await client.send("T", "m");
-    expect((await back(0)).code).toBe(26);
-    await client.consume("G", { T: "*" });
+    expect((await back(0, { group: "a/b" })).code).toBe(29);
     succeeded(await back(0, { delayLevel: "-1" }));
     expect(await nextOf("%DLQ%G", 0)).toMatchObject({ body: "m", reconsumeTimes: 1 });
     expect((await back(7)).code).toBe(1);
+  });
+
+  test("a retry sent by a client whose group is not known is taken", async () => {
+    await client.send("%RETRY%New", "m", { reconsumeTimes: 1 });
+    expect(await nextOf("%RETRY%New", 0)).toMatchObject({ body: "m", reconsumeTimes: 1 });
+  });
+
+  test("a delay level that is no number is refused, not sent at once", async () => {
+    expect((await client.trySend("T", "m", { properties: { DELAY: "abc" } })).code).toBe(1);
+    await client.send("T", "now", { properties: { DELAY: "0" } });
+    expect(await nextOf("T", 0)).toMatchObject({ body: "now" });
   });
 
   test("a delayed send waits for its level, never less", async () => {

@@ -24,6 +24,38 @@ describe("names of topics", () => {
   });
 });
 
+test("a topic whose queues would hold whole batches takes no messages", async () => {
+  await client.send("T", "m");
+  await broker.stop();
+  const { files } = broker.storage;
+  const [name] = [...files.keys()].filter((file) => file === "config/topics.json");
+  const bytes = new Uint8Array(1_000_000);
+  const length = broker.storage.readNow(name!, 0, bytes);
+  const topics = JSON.parse(new TextDecoder().decode(bytes.subarray(0, length)));
+  topics.topicConfigTable.T.attributes = { "queue.type": "BatchCQ" };
+  const changed = new TextEncoder().encode(JSON.stringify(topics));
+  broker.storage.delete(name!);
+  broker.storage.create(name!, changed.length);
+  broker.storage.write([{ file: name!, at: 0, bytes: changed }]);
+  await broker.start();
+  expect(await broker.connect().trySend("T", "m")).toMatchObject({
+    code: 13,
+    remark: expect.stringContaining("BatchCQ"),
+  });
+});
+
+test("names that every JavaScript object has are names like others", async () => {
+  await client.send("__proto__", "m");
+  await client.send("constructor", "m");
+  const other = await MemoryBroker.start({ brokerName: "__proto__", clusterName: "constructor" });
+  const cluster = new TextDecoder().decode((await other.connect().request(106)).body);
+  expect(cluster).toMatch(/"brokerAddrTable":\{"__proto__":\{.*"clusterAddrTable":\{"constructor":\["__proto__"\]\}/);
+  await other.stop();
+  const after = await MemoryBroker.start({}, copyOf(broker.storage));
+  for (const topic of ["__proto__", "constructor"]) succeeded(await after.connect().request(105, { topic }));
+  await after.stop();
+});
+
 describe("a new topic", () => {
   test("is there after a crash at the moment of its first answer", async () => {
     await client.send("T", "m", { queueId: 2 });

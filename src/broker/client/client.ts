@@ -1,3 +1,6 @@
+import { clientIdCharsMax } from "../../limits.ts";
+import { WasmqError } from "../../ports/error.ts";
+
 /** A connected client, as its protocol presents it. One connection may carry many groups. */
 export interface Client {
   /** `address:port` of the far end, for people to read. */
@@ -13,4 +16,13 @@ export interface ClientInfo {
   readonly clientId: string;
   readonly language: string;
   readonly version: number;
+}
+
+export function checkClientId(clientId: string): void {
+  if (clientId.length > clientIdCharsMax) {
+    throw new WasmqError(
+      "INVALID_PARAMETER",
+      `a client id of ${clientId.length} characters: allowed are ${clientIdCharsMax}`,
+    );
+  }
 }

@@ -1,32 +1,40 @@
+import { producerGroupsPerClientMax } from "../../limits.ts";
+import { WasmqError } from "../../ports/error.ts";
+import { checkGroupName } from "../names.ts";
 import type { Client, ClientInfo } from "./client.ts";
 
 /** Who produces for which group (ProducerManager). */
 export class Producers {
-  readonly #groups = new Map<string, Map<Client, { info: ClientInfo; seenAtMs: number }>>();
+  readonly #clients = new Map<Client, Map<string, { info: ClientInfo; seenAtMs: number }>>();
 
+  /** Throws INVALID_PARAMETER for a name that no group may have, and for a client with too many groups. */
   register(group: string, client: Client, info: ClientInfo, nowMs: number): void {
-    let members = this.#groups.get(group);
-    if (members === undefined) {
-      members = new Map();
-      this.#groups.set(group, members);
+    checkGroupName(group);
+    let groups = this.#clients.get(client);
+    if (groups === undefined) {
+      groups = new Map();
+      this.#clients.set(client, groups);
     }
-    members.set(client, { info, seenAtMs: nowMs });
+    if (groups.size >= producerGroupsPerClientMax && !groups.has(group)) {
+      throw new WasmqError("INVALID_PARAMETER", `a client may have ${producerGroupsPerClientMax} producer groups`);
+    }
+    groups.set(group, { info, seenAtMs: nowMs });
   }
 
   unregister(group: string, client: Client): void {
-    const members = this.#groups.get(group);
-    members?.delete(client);
-    if (members?.size === 0) this.#groups.delete(group);
+    const groups = this.#clients.get(client);
+    groups?.delete(group);
+    if (groups?.size === 0) this.#clients.delete(client);
   }
 
   disconnected(client: Client): void {
-    for (const group of [...this.#groups.keys()]) this.unregister(group, client);
+    this.#clients.delete(client);
   }
 
   /** Forgets producers of which nothing was heard since `beforeMs`. */
   expire(beforeMs: number): void {
-    for (const [group, members] of [...this.#groups]) {
-      for (const [client, { seenAtMs }] of [...members]) {
+    for (const [client, groups] of [...this.#clients]) {
+      for (const [group, { seenAtMs }] of [...groups]) {
         if (seenAtMs < beforeMs) this.unregister(group, client);
       }
     }

@@ -1,3 +1,4 @@
+import { WasmqError } from "../../ports/error.ts";
 import { getProperty, property, removeProperty, setProperty } from "../message/properties.ts";
 import { scheduleTopic } from "../topic/system-topics.ts";
 import type { DelayLevels } from "./delay-levels.ts";
@@ -7,6 +8,14 @@ export interface Parked {
   readonly topic: string;
   readonly queueId: number;
   readonly properties: string;
+}
+
+/** Throws SYSTEM_ERROR for a level that is no Java int, as Apache answers (Message.getDelayTimeLevel). */
+export function checkDelayLevel(properties: string): void {
+  const text = getProperty(properties, property.delayLevel) ?? "0";
+  if (!/^[+-]?\d{1,10}$/.test(text) || (Number(text) | 0) !== Number(text)) {
+    throw new WasmqError("SYSTEM_ERROR", `the property ${property.delayLevel} is no int: ${text.slice(0, 64)}`);
+  }
 }
 
 /** The delay level a message asks for, 0 for none. */

@@ -4,12 +4,14 @@ import { WasmqError } from "../../ports/error.ts";
 import type { ConfigFile } from "../../store/config-file.ts";
 import type { Store } from "../../store/store.ts";
 import { type DataVersion, firstVersion, nextVersion, readVersion } from "../data-version.ts";
+import type { Topics } from "../topic/topics.ts";
 
 const separator = "@";
 
 /** How far each group has consumed each queue, kept in consumerOffset.json (ConsumerOffsetManager). */
 export class ConsumerOffsets {
   readonly #store: Store;
+  readonly #topics: Topics;
   readonly #file: ConfigFile;
   readonly #clock: Clock;
   /** `topic@group` to queue id to the next offset to consume. */
@@ -17,8 +19,9 @@ export class ConsumerOffsets {
   #version: DataVersion;
   #dirty = false;
 
-  constructor(store: Store, file: ConfigFile, clock: Clock) {
+  constructor(store: Store, topics: Topics, file: ConfigFile, clock: Clock) {
     this.#store = store;
+    this.#topics = topics;
     this.#file = file;
     this.#clock = clock;
     this.#version = firstVersion(clock);
@@ -65,7 +68,7 @@ export class ConsumerOffsets {
 
   /**
    * Where a group goes on, or begins (ConsumerManageProcessor.queryConsumerOffset). A group without an offset begins at 0 of
-   * a young queue whatever it asked for, and of one never written: told "not found" the client would ask for the end, and
+   * a young queue whatever it asked for, and of one of the topic never written: told "not found" the client would ask for the end, and
    * skip what arrives in between. Throws QUERY_NOT_FOUND for all other groups without an offset.
    */
   async query(group: string, topic: string, queueId: number, zeroIfNotFound: boolean): Promise<number> {
@@ -77,7 +80,7 @@ export class ConsumerOffsets {
 
   async #isYoung(topic: string, queueId: number): Promise<boolean> {
     const { minOffset, maxOffset } = this.#store.range(topic, queueId);
-    if (maxOffset === 0) return true;
+    if (maxOffset === 0) return this.#topics.find(topic) !== undefined;
     return minOffset === 0 && (await this.#store.bytesBehind(topic, queueId, 0)) <= youngQueueBytesMax;
   }
 

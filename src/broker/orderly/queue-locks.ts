@@ -1,3 +1,4 @@
+import { queueLocksMax } from "../../limits.ts";
 import type { Clock } from "../../ports/clock.ts";
 
 /** A queue as clients name it (MessageQueue). */
@@ -16,13 +17,14 @@ const lockLifeMs = 60_000;
  */
 export class QueueLocks {
   readonly #clock: Clock;
+  #count = 0;
   readonly #locks = new Map<string, Map<string, { clientId: string; renewedAtMs: number }>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Locks or renews; the queues that the client holds afterwards. */
+  /** Locks or renews; the queues that the client holds afterwards. The queues are there, the names checked. */
   lock(group: string, clientId: string, queues: readonly QueueName[]): QueueName[] {
     let locks = this.#locks.get(group);
     if (locks === undefined) {
@@ -34,7 +36,9 @@ export class QueueLocks {
     for (const queue of queues) {
       const key = keyOf(queue);
       const lock = locks.get(key);
+      if (lock === undefined && this.#count >= queueLocksMax) continue;
       if (lock === undefined || lock.clientId === clientId || isExpired(lock.renewedAtMs, nowMs)) {
+        if (lock === undefined) this.#count++;
         locks.set(key, { clientId, renewedAtMs: nowMs });
         held.push(queue);
       }
@@ -48,7 +52,7 @@ export class QueueLocks {
     if (locks === undefined) return;
     for (const queue of queues) {
       const key = keyOf(queue);
-      if (locks.get(key)?.clientId === clientId) locks.delete(key);
+      if (locks.get(key)?.clientId === clientId && locks.delete(key)) this.#count--;
     }
     if (locks.size === 0) this.#locks.delete(group);
   }
@@ -66,7 +70,9 @@ export class QueueLocks {
   expire(): void {
     const nowMs = this.#clock.now();
     for (const [group, locks] of [...this.#locks]) {
-      for (const [key, { renewedAtMs }] of [...locks]) if (isExpired(renewedAtMs, nowMs)) locks.delete(key);
+      for (const [key, { renewedAtMs }] of [...locks]) {
+        if (isExpired(renewedAtMs, nowMs) && locks.delete(key)) this.#count--;
+      }
       if (locks.size === 0) this.#locks.delete(group);
     }
   }
@@ -76,6 +82,7 @@ function isExpired(renewedAtMs: number, nowMs: number): boolean {
   return nowMs - renewedAtMs > lockLifeMs;
 }
 
-function keyOf({ topic, brokerName, queueId }: QueueName): string {
-  return `${topic}@${brokerName}@${queueId}`;
+/** Whatever a client calls this broker, the queue is the same. */
+function keyOf({ topic, queueId }: QueueName): string {
+  return `${topic}@${queueId}`;
 }

@@ -3,7 +3,7 @@ import { WasmqError } from "../../ports/error.ts";
 import type { Store } from "../../store/store.ts";
 import type { DelayLevels } from "../delay/delay-levels.ts";
 import { delayLevelOf, park } from "../delay/park.ts";
-import { offsetMessageId } from "../message/message-id.ts";
+import { hostHex, offsetMessageId } from "../message/message-id.ts";
 import { getProperty, property, removeProperty, setProperty } from "../message/properties.ts";
 import { deadLetterTopicOf, retryTopicOf } from "../names.ts";
 import type { BrokerSettings } from "../settings.ts";
@@ -52,14 +52,11 @@ export class SendBacks {
 
   /**
    * Stores a copy of the message in the group's retry topic, delayed, or among its dead letters once it was tried too often.
-   * Ends when the copy is kept. Rejects with SUBSCRIPTION_GROUP_NOT_EXIST, NO_PERMISSION, or SYSTEM_ERROR when there is no
+   * Ends when the copy is kept. Rejects with INVALID_PARAMETER for the group's name, NO_PERMISSION, or SYSTEM_ERROR when there is no
    * such message.
    */
   async sendBack({ group, offset, delayLevel, unitMode, maxReconsumeTimes }: SendBack): Promise<void> {
-    const config = this.#groups.find(group);
-    if (config === undefined) {
-      throw new WasmqError("SUBSCRIPTION_GROUP_NOT_EXIST", `subscription group not exist, ${group}`);
-    }
+    const config = this.#groups.findOrCreate(group);
     if (config.retryQueueNums <= 0) return;
     let topic = this.#topics.findOrCreateForGroup(
       retryTopicOf(group),
@@ -80,7 +77,7 @@ export class SendBacks {
       properties = setProperty(
         properties,
         property.originMessageId,
-        offsetMessageId(message.storeHost, message.physicalOffset),
+        offsetMessageId(hostHex(message.storeHost), message.physicalOffset),
       );
     }
     properties = setProperty(properties, property.waitStoreMessageOk, "false");

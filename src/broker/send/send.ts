@@ -3,8 +3,8 @@ import { WasmqError } from "../../ports/error.ts";
 import type { AppendListener, StoredMessage } from "../../store/commit-log.ts";
 import type { Store } from "../../store/store.ts";
 import type { DelayLevels } from "../delay/delay-levels.ts";
-import { delayLevelOf, park } from "../delay/park.ts";
-import { offsetMessageId } from "../message/message-id.ts";
+import { checkDelayLevel, delayLevelOf, park } from "../delay/park.ts";
+import { hostHex, offsetMessageId } from "../message/message-id.ts";
 import { getProperty, hasProperty, property, removeProperty, setProperty } from "../message/properties.ts";
 import type { UniqueKeys } from "../message/unique-key.ts";
 import { checkTopicName, deadLetterTopicOf, groupOfRetryTopic, isRetryOrDeadLetterTopic } from "../names.ts";
@@ -12,7 +12,7 @@ import type { QueueLocks } from "../orderly/queue-locks.ts";
 import type { BrokerSettings } from "../settings.ts";
 import type { SubscriptionGroups } from "../subscription-group/subscription-groups.ts";
 import { isClosedToClients } from "../topic/system-topics.ts";
-import { perm, topicSysFlag } from "../topic/topic-config.ts";
+import { perm, queueTypeAttribute, topicSysFlag } from "../topic/topic-config.ts";
 import type { Topic, Topics } from "../topic/topics.ts";
 
 /** A producer's message (SendMessageRequestHeader). The body is not kept beyond the call. */
@@ -70,6 +70,7 @@ export class Send {
   readonly #entropy: Entropy;
   readonly #settings: BrokerSettings;
   readonly #systemProperties: string;
+  readonly #storeHostHex: string;
 
   constructor(given: {
     store: Store;
@@ -89,6 +90,7 @@ export class Send {
     this.#uniqueKeys = given.uniqueKeys;
     this.#entropy = given.entropy;
     this.#settings = given.settings;
+    this.#storeHostHex = hostHex(given.settings.storeHost);
     this.#systemProperties =
       `${property.messageRegion}\u0001${given.settings.regionId}\u0002` +
       `${property.traceSwitch}\u0001true\u0002` +
@@ -97,7 +99,7 @@ export class Send {
 
   /**
    * Stores a message. Throws what is wrong with it (NO_PERMISSION, TOPIC_NOT_EXIST, INVALID_PARAMETER, MESSAGE_ILLEGAL,
-   * SUBSCRIPTION_GROUP_NOT_EXIST, SYSTEM_BUSY, SERVICE_NOT_AVAILABLE); the listener is not called then.
+   * SYSTEM_ERROR, SYSTEM_BUSY, SERVICE_NOT_AVAILABLE); the listener is not called then.
    */
   send(message: SendMessage, listener: SendListener): void {
     let topic = this.#topicOf(message);
@@ -130,6 +132,7 @@ export class Send {
     let storedIn = topic;
     let storedQueueId = queueId;
     if (!message.batch && hasProperty(properties, property.delayLevel)) {
+      checkDelayLevel(properties);
       if (delayLevelOf(properties) > 0) {
         const parked = park(topic.config.topicName, queueId, properties, this.#levels);
         storedIn = this.#topics.find(parked.topic)!;
@@ -159,7 +162,7 @@ export class Send {
         batch: message.batch,
       },
       storedQueueId,
-      new Sending(listener, storeHost, queueId, transactionId, this.#topics, topic),
+      new Sending(listener, this.#storeHostHex, queueId, transactionId, this.#topics, topic),
     );
   }
 
@@ -169,6 +172,9 @@ export class Send {
       throw new WasmqError("NO_PERMISSION", `Sending message to topic[${name}] is forbidden.`);
     }
     const topic = this.#topics.find(name) ?? this.#newTopic(message);
+    if (topic.config.attributes[queueTypeAttribute] === "BatchCQ") {
+      throw new WasmqError("MESSAGE_ILLEGAL", `the topic[${name}] is of queue type BatchCQ, which is not served`);
+    }
     if ((topic.config.perm & perm.write) === 0) {
       throw new WasmqError("NO_PERMISSION", `the topic[${name}] is not writable`);
     }
@@ -209,10 +215,7 @@ export class Send {
    * letters (SendMessageProcessor.handleRetryAndDLQ). Undefined if it may be retried.
    */
   #deadLetterTopic(group: string, message: SendMessage): Topic | undefined {
-    const config = this.#groups.find(group);
-    if (config === undefined) {
-      throw new WasmqError("SUBSCRIPTION_GROUP_NOT_EXIST", `subscription group not exist, ${group}`);
-    }
+    const config = this.#groups.findOrCreate(group);
     const max = message.maxReconsumeTimes ?? config.retryMaxTimes;
     if (message.reconsumeTimes <= max && !this.#locks.isAnyHeld(group)) return undefined;
     return this.#topics.findOrCreateForGroup(deadLetterTopicOf(group), 1, 0);
@@ -236,7 +239,7 @@ export class Send {
 /** One message between its append and its sender's answer. */
 class Sending implements AppendListener {
   readonly #listener: SendListener;
-  readonly #storeHost: Uint8Array;
+  readonly #storeHostHex: string;
   readonly #queueId: number;
   readonly #transactionId: string | undefined;
   readonly #topics: Topics;
@@ -244,7 +247,7 @@ class Sending implements AppendListener {
 
   constructor(
     listener: SendListener,
-    storeHost: Uint8Array,
+    storeHostHex: string,
     queueId: number,
     transactionId: string | undefined,
     topics: Topics,
@@ -253,7 +256,7 @@ class Sending implements AppendListener {
     this.#topics = topics;
     this.#topic = topic;
     this.#listener = listener;
-    this.#storeHost = storeHost;
+    this.#storeHostHex = storeHostHex;
     this.#queueId = queueId;
     this.#transactionId = transactionId;
   }
@@ -274,11 +277,11 @@ class Sending implements AppendListener {
   }
 
   #sent(message: StoredMessage): void {
-    let messageId = offsetMessageId(this.#storeHost, message.physicalOffset);
+    let messageId = offsetMessageId(this.#storeHostHex, message.physicalOffset);
     let next = message.physicalOffset;
     for (let i = 1; i < message.sizes.length; i++) {
       next += message.sizes[i - 1]!;
-      messageId += `,${offsetMessageId(this.#storeHost, next)}`;
+      messageId += `,${offsetMessageId(this.#storeHostHex, next)}`;
     }
     this.#listener.sent({
       messageId,

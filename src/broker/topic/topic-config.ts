@@ -4,6 +4,9 @@ export const perm = { inherit: 1, write: 2, read: 4, readWrite: 6, all: 7 } as c
 /** Bits of topicSysFlag (org.apache.rocketmq.common.sysflag.TopicSysFlag). */
 export const topicSysFlag = { unit: 1, unitSub: 2 } as const;
 
+/** Which kind of ConsumeQueue a topic has (TopicAttributes.QUEUE_TYPE_ATTRIBUTE); SimpleCQ where nothing is said. */
+export const queueTypeAttribute = "queue.type";
+
 /** org.apache.rocketmq.common.TopicConfig, with the names it has in topics.json and on the wire. */
 export interface TopicConfig {
   readonly topicName: string;
@@ -32,6 +35,10 @@ export function makeTopicConfig(
     attributes: {},
     ...given,
   };
+}
+
+export function hasQueue({ readQueueNums, writeQueueNums }: TopicConfig, queueId: number): boolean {
+  return Number.isInteger(queueId) && queueId >= 0 && queueId < Math.max(readQueueNums, writeQueueNums);
 }
 
 /** A topic out of topics.json; what is missing or strange there gets TopicConfig's defaults. */

@@ -8,7 +8,7 @@ import type { Request } from "./session.ts";
 /** 41 (AdminBrokerProcessor.lockBatchMQ). */
 export function lockBatch(request: Request, remoting: Remoting): void {
   const { group, clientId, queues } = readLocks(request);
-  const lockOKMQSet = remoting.broker.locks.lock(group, clientId, queues);
+  const lockOKMQSet = remoting.broker.lock(group, clientId, queues);
   request.reply(responseCode.success, "", undefined, writeBody({ lockOKMQSet }));
 }
 

@@ -20,9 +20,7 @@ export function updateConsumerOffset(request: Request, remoting: Remoting): void
   const { fields } = request.header;
   const topic = fields.text("topic");
   const group = fields.text("consumerGroup");
-  remoting.broker.existingTopic(topic);
-  remoting.broker.existingGroup(group);
-  remoting.broker.offsets.commit(group, topic, fields.int("queueId"), fields.exactLong("commitOffset"));
+  remoting.broker.commitOffset(group, topic, fields.int("queueId"), fields.exactLong("commitOffset"));
   request.reply(responseCode.success);
 }
 

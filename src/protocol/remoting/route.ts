@@ -28,14 +28,16 @@ export function getRouteInfo(request: Request, remoting: Remoting): void {
 
 /** 106 (DefaultRequestProcessor.getBrokerClusterInfo). */
 export function getBrokerClusterInfo(request: Request, remoting: Remoting): void {
-  const brokerAddrTable: Record<string, unknown> = {};
-  const clusterAddrTable: Record<string, string[]> = {};
-  for (const broker of remoting.routes.brokers()) {
-    brokerAddrTable[broker.brokerName] = brokerData(broker, request, remoting);
-    clusterAddrTable[broker.cluster] ??= [];
-    clusterAddrTable[broker.cluster]!.push(broker.brokerName);
-  }
-  request.reply(responseCode.success, "", undefined, writeBody({ brokerAddrTable, clusterAddrTable }));
+  const brokers = remoting.routes.brokers();
+  const clusters = new Map<string, string[]>();
+  for (const { cluster, brokerName } of brokers) clusters.set(cluster, [...(clusters.get(cluster) ?? []), brokerName]);
+  const body = {
+    brokerAddrTable: Object.fromEntries(
+      brokers.map((broker) => [broker.brokerName, brokerData(broker, request, remoting)]),
+    ),
+    clusterAddrTable: Object.fromEntries(clusters),
+  };
+  request.reply(responseCode.success, "", undefined, writeBody(body));
 }
 
 function brokerData({ addresses, brokerName, cluster }: BrokerData, request: Request, remoting: Remoting) {
