@@ -27,7 +27,7 @@ export interface BrokerOptions {
 export interface RunningBroker {
   /** Takes a connection that speaks remoting, to the NameServer or to the broker. */
   accept(connection: Connection): ConnectionHandler;
-  /** Ends the connections, keeps everything and gives the store back. */
+  /** Answers what was sent, ends the connections, keeps everything and gives the store back. Asked again: the same stop. */
   stop(): Promise<void>;
 }
 
@@ -69,14 +69,22 @@ export async function startBroker(ports: Ports, options: BrokerOptions): Promise
   register(Array.from(broker.topics.all(), ({ config }) => config));
   broker.topics.onChange((config) => register([config]));
   const remoting = new Remoting(broker, routes, ports, { brokerAddress: options.brokerAddress });
+  const stop = async (): Promise<void> => {
+    // What has arrived is taken, written (and synced, if it is waited for) and answered first.
+    await new Promise<void>((resolve) => ports.scheduler.soon(resolve));
+    // If the storage failed, whoever waited was told, and closing the store tells again.
+    await store.settle().catch(() => {});
+    remoting.close();
+    await broker.stop();
+    await store.close();
+  };
+  // A second stop must not touch a store that may be another's by then.
+  let stopped: Promise<void> | undefined;
   return {
     accept: (connection) => remoting.accept(connection),
-    async stop() {
-      // What has arrived is written and answered first.
-      await new Promise<void>((resolve) => ports.scheduler.soon(resolve));
-      remoting.close();
-      await broker.stop();
-      await store.close();
+    stop() {
+      stopped ??= stop();
+      return stopped;
     },
   };
 }

@@ -45,7 +45,7 @@ export interface Wasmq {
   readonly brokerAddress: string;
   /** The directory of the store, or "memory". */
   readonly store: string;
-  /** Answers what was asked, keeps everything and ends. */
+  /** Answers what was asked, keeps everything and ends. Asked again: the same stop. */
   stop(): Promise<void>;
 }
 
@@ -96,18 +96,23 @@ export async function startWasmq(options: WasmqOptions = {}): Promise<Wasmq> {
   for (const listener of listeners) listener.serve((connection) => broker.accept(connection));
   const shownHost = options.advertise ?? storeHost;
   const [namesrv, brokerListener] = listeners as [Listener, Listener];
+  const stop = async (): Promise<void> => {
+    const closed = listeners.map((listener) => listener.close(closeGraceMs));
+    try {
+      await broker.stop();
+    } finally {
+      scheduler.stop();
+      await Promise.all(closed);
+    }
+  };
+  let stopped: Promise<void> | undefined;
   return {
     namesrvAddress: `${shownHost}:${namesrv.port}`,
     brokerAddress: `${shownHost}:${brokerListener.port}`,
     store,
-    async stop() {
-      const closed = listeners.map((listener) => listener.close(closeGraceMs));
-      try {
-        await broker.stop();
-      } finally {
-        scheduler.stop();
-        await Promise.all(closed);
-      }
+    stop() {
+      stopped ??= stop();
+      return stopped;
     },
   };
 }
