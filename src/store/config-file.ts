@@ -20,7 +20,8 @@ export class ConfigFile {
   readonly #file: string;
   #writing: Promise<void> | undefined;
   #next: (() => unknown) | undefined;
-  #exists = false;
+  /** Whether the file is there and worth keeping as `.bak`; undefined after a failure, until it is looked up. */
+  #keepable: boolean | undefined = false;
 
   constructor(storage: LogStorage, telemetry: Telemetry, name: string) {
     this.#storage = storage;
@@ -35,7 +36,6 @@ export class ConfigFile {
     for (const file of [this.#file, `${this.#file}.bak`]) {
       const stat = stats.find((candidate) => candidate.name === file);
       if (stat === undefined) continue;
-      if (file === this.#file) this.#exists = true;
       if (stat.sizeBytes === 0 || stat.sizeBytes > configFileBytesMax) {
         unreadable ??= `${file} has ${stat.sizeBytes} bytes`;
         continue;
@@ -44,6 +44,9 @@ export class ConfigFile {
       const read = await this.#storage.read(file, 0, bytes);
       try {
         const value = parseJavaJson(decodeUtf8(bytes.subarray(0, read)));
+        if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("it holds no object");
+        // A file that can't be read must not take the place of the version before it.
+        this.#keepable = file === this.#file;
         if (unreadable !== undefined) {
           this.#telemetry.log("warn", "a config file was unreadable, the version before it is used", {
             file,
@@ -65,16 +68,21 @@ export class ConfigFile {
    */
   save(value: () => unknown): Promise<void> {
     this.#next = value;
-    this.#writing ??= this.#writeAll().finally(() => {
-      this.#writing = undefined;
-    });
+    this.#writing ??= this.#writeAll();
     return this.#writing;
   }
 
   async #writeAll(): Promise<void> {
-    for (let next = this.#next; next !== undefined; next = this.#next) {
-      this.#next = undefined;
-      await this.#write(next());
+    try {
+      // Begins a turn later, when `#writing` is set.
+      await undefined;
+      for (let next = this.#next; next !== undefined; next = this.#next) {
+        this.#next = undefined;
+        await this.#write(next());
+      }
+    } finally {
+      // In the turn in which the loop found nothing more: a save from now on begins anew.
+      this.#writing = undefined;
     }
   }
 
@@ -85,9 +93,13 @@ export class ConfigFile {
     await this.#storage.create(fresh, bytes.length);
     await this.#storage.write([{ file: fresh, at: 0, bytes }]);
     await this.#storage.sync([fresh]);
-    if (this.#exists) await this.#storage.rename(this.#file, `${this.#file}.bak`);
+    this.#keepable ??= (await this.#storage.list("config")).some(({ name }) => name === this.#file);
+    if (this.#keepable) {
+      this.#keepable = undefined;
+      await this.#storage.rename(this.#file, `${this.#file}.bak`);
+    }
     await this.#storage.rename(fresh, this.#file);
     await this.#storage.sync([this.#file]);
-    this.#exists = true;
+    this.#keepable = true;
   }
 }

@@ -29,11 +29,11 @@ export class ConsumerOffsets {
 
   async load(): Promise<void> {
     const saved = (await this.#file.load()) as
-      | { offsetTable?: Record<string, Record<string, unknown>>; dataVersion?: unknown }
+      | { offsetTable?: Record<string, Record<string, unknown> | null>; dataVersion?: unknown }
       | undefined;
     this.#version = readVersion(saved?.dataVersion, this.#clock);
     for (const [key, queues] of Object.entries(saved?.offsetTable ?? {})) {
-      for (const [queueId, offset] of Object.entries(queues)) {
+      for (const [queueId, offset] of Object.entries(queues ?? {})) {
         if (typeof offset === "number" && Number.isSafeInteger(offset) && offset >= 0) {
           this.#set(key, Number(queueId), offset);
         }
