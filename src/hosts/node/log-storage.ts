@@ -92,7 +92,7 @@ export class NodeLogStorage implements LogStorage {
     const folder = dirname(path);
     this.#makeFolder(folder);
     this.#makeRoom();
-    const descriptor = openSync(path, "wx+");
+    const descriptor = this.#openFile(path, "wx+");
     this.#open.set(file, descriptor);
     this.#changed(folder);
     if (sizeBytes > 0) ftruncateSync(descriptor, sizeBytes);
@@ -160,7 +160,7 @@ export class NodeLogStorage implements LogStorage {
       const change = this.#changedFolders.get(folder);
       // Another sync has made it last meanwhile.
       if (change === undefined) continue;
-      await syncFolder(folder);
+      await this.#syncFolder(folder);
       if (this.#changedFolders.get(folder) === change) this.#changedFolders.delete(folder);
     }
   }
@@ -179,19 +179,35 @@ export class NodeLogStorage implements LogStorage {
       return known;
     }
     this.#makeRoom();
-    const descriptor = openSync(join(this.#root, file), "r+");
+    const descriptor = this.#openFile(join(this.#root, file), "r+");
     this.#open.set(file, descriptor);
     return descriptor;
   }
 
+  /** Where the process has no descriptor left (connections take them too), files that are idle give theirs. */
+  #openFile(path: string, flags: string): number {
+    for (;;) {
+      try {
+        return openSync(path, flags);
+      } catch (error) {
+        if (!isOutOfDescriptors(error) || !this.#closeIdle()) throw error;
+      }
+    }
+  }
+
   #makeRoom(): void {
-    if (this.#open.size < openFilesMax) return;
+    if (this.#open.size >= openFilesMax) this.#closeIdle();
+  }
+
+  /** Closes the file that was used least recently and is not being synced; false if there is none. */
+  #closeIdle(): boolean {
     for (const [file, descriptor] of this.#open) {
       if (this.#inUse.has(file)) continue;
       this.#open.delete(file);
       closeSync(descriptor);
-      return;
+      return true;
     }
+    return false;
   }
 
   #forget(file: string): void {
@@ -199,6 +215,23 @@ export class NodeLogStorage implements LogStorage {
     if (descriptor === undefined) return;
     this.#open.delete(file);
     closeSync(descriptor);
+  }
+
+  /** Makes created, renamed and deleted names last. Windows can't, and needs not. */
+  async #syncFolder(path: string): Promise<void> {
+    if (sep === "\\") return;
+    let descriptor: number;
+    try {
+      descriptor = this.#openFile(path, "r");
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return;
+      throw error;
+    }
+    try {
+      await fsyncOf(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
   }
 
   /** Makes a folder and those above it: each got an entry, and the one above the highest as well. */
@@ -227,21 +260,8 @@ function realPathOf(path: string): string | undefined {
   }
 }
 
-/** Makes created, renamed and deleted names last. Windows can't, and needs not. */
-async function syncFolder(path: string): Promise<void> {
-  if (sep === "\\") return;
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, "r");
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return;
-    throw error;
-  }
-  try {
-    await fsyncOf(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
+function isOutOfDescriptors(error: unknown): boolean {
+  return codeOf(error) === "EMFILE" || codeOf(error) === "ENFILE";
 }
 
 function codeOf(error: unknown): string | undefined {

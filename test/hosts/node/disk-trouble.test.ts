@@ -10,6 +10,8 @@ const system = vi.hoisted(() => ({
   folderGate: Promise.resolve(),
   foldersSynced: [] as string[],
   paths: new Map<number, string>(),
+  /** Files that may be open at once. */
+  descriptorsMax: Number.POSITIVE_INFINITY,
 }));
 
 vi.mock("node:fs", async (original) => {
@@ -17,6 +19,9 @@ vi.mock("node:fs", async (original) => {
   return {
     ...real,
     openSync(path: string, flags: string) {
+      if (system.paths.size >= system.descriptorsMax) {
+        throw Object.assign(new Error("EMFILE: too many open files"), { code: "EMFILE" });
+      }
       const descriptor = real.openSync(path, flags);
       system.paths.set(descriptor, path);
       return descriptor;
@@ -43,6 +48,8 @@ beforeEach(() => {
   folder = fs.mkdtempSync(join(tmpdir(), "wasmq-trouble-"));
   system.folderGate = Promise.resolve();
   system.foldersSynced = [];
+  system.paths.clear();
+  system.descriptorsMax = Number.POSITIVE_INFINITY;
 });
 
 afterEach(() => {
@@ -81,5 +88,18 @@ test("the folders made for a new store last as well", async () => {
   storage.create("c", 0);
   await storage.sync(["c"]);
   expect(system.foldersSynced.sort()).toEqual([folder, join(folder, "a"), join(folder, "a/b")]);
+  storage.close();
+});
+
+test("a process that has run out of descriptors goes on with those that idle files give back", async () => {
+  const storage = new NodeLogStorage(folder);
+  storage.lock();
+  storage.create("commitlog/a", 0);
+  storage.create("b", 0);
+  system.descriptorsMax = 2;
+  storage.create("c", 0);
+  await storage.sync(["commitlog/a", "b", "c"]);
+  storage.write([{ file: "commitlog/a", at: 0, bytes: Uint8Array.of(1) }]);
+  expect(storage.readNow("commitlog/a", 0, new Uint8Array(2))).toBe(1);
   storage.close();
 });
