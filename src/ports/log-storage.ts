@@ -11,7 +11,7 @@ export interface FileStat {
   readonly sizeBytes: number;
   /** Wall-clock milliseconds; retention goes by it. */
   readonly modifiedAtMs: number;
-  /** An upper bound of the bytes that are not zero, where the host knows one (a sparse file's allocated blocks). */
+  /** An upper bound of how many bytes are not zero, wherever they are; the size where the host can't tell. */
   readonly dataBytesMax: number;
 }
 

@@ -11,6 +11,7 @@ import {
   renameSync,
   rmSync,
   type Stats,
+  statfsSync,
   statSync,
   writeSync,
 } from "node:fs";
@@ -23,6 +24,12 @@ import { StoreLock } from "./store-lock.ts";
 
 const fdatasyncOf = promisify(fdatasync);
 const fsyncOf = promisify(fsync);
+
+/**
+ * File systems (statfs(2), `f_type`) whose blocks hold a file's bytes as they are: ext2 to ext4, XFS, tmpfs, overlayfs.
+ * Elsewhere compression may put more bytes into a block than it has.
+ */
+const plainFileSystems = new Set([0xef53, 0x58465342, 0x01021994, 0x794c7630]);
 
 /** The unit in which `stat` counts a file's allocated space. */
 const blockBytes = 512;
@@ -43,6 +50,8 @@ export class NodeLogStorage implements LogStorage {
   /** Folders whose entries changed and are not known to last, with the number of their last change. */
   readonly #changedFolders = new Map<string, number>();
   #changes = 0;
+  /** Whether a device (links lead to several) has one of the `plainFileSystems`. */
+  readonly #plainDevices = new Map<number, boolean>();
 
   constructor(root: string) {
     this.#root = resolve(root);
@@ -74,7 +83,7 @@ export class NodeLogStorage implements LogStorage {
           // Follows links: a CommitLog on another disk often is one. A link to nothing is an error, not an empty log.
           const stat = statSync(path);
           if (stat.isFile()) {
-            found.push(fileStat(below, stat));
+            found.push(this.#fileStat(below, path, stat));
           } else if (stat.isDirectory()) {
             const real = realpathSync(path);
             if (!through.includes(real)) walk(below, [...through, real]);
@@ -242,13 +251,18 @@ export class NodeLogStorage implements LogStorage {
     this.#changed(dirname(highest));
   }
 
+  #fileStat(name: string, path: string, { size, mtimeMs, blocks, dev }: Stats): FileStat {
+    let plain = this.#plainDevices.get(dev);
+    if (plain === undefined) {
+      plain = process.platform === "linux" && plainFileSystems.has(statfsSync(path).type);
+      this.#plainDevices.set(dev, plain);
+    }
+    return { name, sizeBytes: size, modifiedAtMs: mtimeMs, dataBytesMax: plain ? blocks * blockBytes : size };
+  }
+
   #changed(folder: string): void {
     this.#changedFolders.set(folder, ++this.#changes);
   }
-}
-
-function fileStat(name: string, { size, mtimeMs, blocks }: Stats): FileStat {
-  return { name, sizeBytes: size, modifiedAtMs: mtimeMs, dataBytesMax: blocks * blockBytes };
 }
 
 function realPathOf(path: string): string | undefined {

@@ -9,6 +9,8 @@ const system = vi.hoisted(() => ({
   /** What the sync of a folder waits for. */
   folderGate: Promise.resolve(),
   foldersSynced: [] as string[],
+  /** ext4. */
+  fileSystem: 0xef53,
   paths: new Map<number, string>(),
   /** Files that may be open at once. */
   descriptorsMax: Number.POSITIVE_INFINITY,
@@ -30,6 +32,7 @@ vi.mock("node:fs", async (original) => {
       system.paths.delete(descriptor);
       real.closeSync(descriptor);
     },
+    statfsSync: () => ({ type: system.fileSystem }),
     fsync(descriptor: number, done: fs.NoParamCallback) {
       const path = system.paths.get(descriptor)!;
       system.folderGate.then(() => {
@@ -101,5 +104,20 @@ test("a process that has run out of descriptors goes on with those that idle fil
   await storage.sync(["commitlog/a", "b", "c"]);
   storage.write([{ file: "commitlog/a", at: 0, bytes: Uint8Array.of(1) }]);
   expect(storage.readNow("commitlog/a", 0, new Uint8Array(2))).toBe(1);
+  storage.close();
+});
+
+test("blocks say how much data there is only where they hold it as it is", () => {
+  const dataBytesMax = (): number => {
+    const storage = new NodeLogStorage(folder);
+    return storage.list("sparse")[0]!.dataBytesMax;
+  };
+  const storage = new NodeLogStorage(folder);
+  storage.lock();
+  storage.create("sparse/file", 10_000_000);
+  if (process.platform === "linux") expect(dataBytesMax()).toBeLessThan(10_000_000);
+  // Btrfs, which may compress.
+  system.fileSystem = 0x9123683e;
+  expect(dataBytesMax()).toBe(10_000_000);
   storage.close();
 });
