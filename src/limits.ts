@@ -87,6 +87,9 @@ export const topicNameCharsMax = 127;
 export const retryTopicNameCharsMax = 255;
 export const groupNameCharsMax = 120;
 
+/** Connections of one port. Each costs some 10 KB and a descriptor; more are closed as they come. */
+export const connectionsMax = 16_384;
+
 /** A connection from which nothing arrives for this long is closed (NettyServerConfig.serverChannelMaxIdleTimeSeconds). */
 export const connectionIdleMsMax = 120_000;
 

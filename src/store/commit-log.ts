@@ -101,6 +101,8 @@ export class CommitLog {
   /** Ends, well or not, with the sync that is under way. */
   #underWay: Promise<void> | undefined;
   #failure: WasmqError | undefined;
+  /** Who waits for what is under way. */
+  readonly #settling: (() => void)[] = [];
 
   constructor(
     context: StoreContext,
@@ -345,11 +347,13 @@ export class CommitLog {
           this.#writing = false;
           this.#writtenEnd = end;
           this.#written(this.#emptied(group));
+          this.#ended();
         },
         (error) => {
           this.#writing = false;
           const failure = this.#fail(error, "the CommitLog could not be written");
           failAll(this.#emptied(group), failure);
+          this.#ended();
         },
       );
       if (this.#writing) return;
@@ -394,11 +398,13 @@ export class CommitLog {
         this.#syncing = false;
         this.#commit(entries, end);
         this.#syncGroup();
+        this.#ended();
       },
       (error) => {
         this.#syncing = false;
         const failure = this.#fail(error, "the CommitLog could not be flushed");
         failAll(entries, failure);
+        this.#ended();
       },
     );
   }
@@ -441,9 +447,13 @@ export class CommitLog {
       this.#write();
       if (this.#failure !== undefined) throw this.#failure;
       if (this.#filling.length === 0 && !this.#writing && !this.#syncing && this.#awaitingSync.length === 0) return;
-      await new Promise<void>((resolve) => this.#schedule(resolve));
-      await Promise.resolve();
+      await new Promise<void>((resolve) => this.#settling.push(resolve));
     }
+  }
+
+  /** A write or a sync has ended, well or not. */
+  #ended(): void {
+    for (const look of this.#settling.splice(0)) look();
   }
 
   #commit(entries: readonly Entry[], end: number): void {

@@ -3,16 +3,23 @@ import type { Scheduler } from "../ports/scheduler.ts";
 
 /** Something that is to run at a time. Held by whoever may want to cancel it. */
 export interface Due {
+  /** On the monotonic clock: a wall clock that is set must not hold up what was to come after a while. */
   readonly atMs: number;
-  readonly run: () => void;
+  run: () => void;
   cancelled: boolean;
 }
+
+/** Cancelled entries are taken out once they are so many, and more than those that count. */
+const cancelledKeptMax = 1_000;
+
+const nothing = (): void => {};
 
 /** Everything that is due some time, on the host's one alarm: a binary heap by time. */
 export class DueQueue {
   readonly #clock: Clock;
   readonly #scheduler: Scheduler;
-  readonly #heap: Due[] = [];
+  #heap: Due[] = [];
+  #cancelled = 0;
   #wakeAtMs = Number.POSITIVE_INFINITY;
   #running = false;
 
@@ -22,39 +29,56 @@ export class DueQueue {
     scheduler.onWake(() => this.#wake());
   }
 
-  at(atMs: number, run: () => void): Due {
-    const due: Due = { atMs, run, cancelled: false };
+  /** Runs `run` as long from now as `wallMs` is away by the wall clock. Whoever needs that very time looks at the clock again. */
+  at(wallMs: number, run: () => void): Due {
+    return this.after(wallMs - this.#clock.now(), run);
+  }
+
+  after(delayMs: number, run: () => void): Due {
+    const due: Due = { atMs: this.#clock.monotonic() + delayMs, run, cancelled: false };
     this.#heap.push(due);
     this.#up(this.#heap.length - 1);
     this.#arm();
     return due;
   }
 
-  after(delayMs: number, run: () => void): Due {
-    return this.at(this.#clock.now() + delayMs, run);
-  }
-
   /** Runs `run` every `periodMs`, counted from the end of the last run, until the returned function is called. */
   every(periodMs: number, run: () => void): () => void {
-    let due = this.after(periodMs, again);
-    const queue = this;
-    function again(): void {
+    let stopped = false;
+    const again = (): void => {
       run();
-      if (!due.cancelled) due = queue.after(periodMs, again);
-    }
-    return () => {
-      due.cancelled = true;
+      if (!stopped) due = this.after(periodMs, again);
     };
+    let due = this.after(periodMs, again);
+    return () => {
+      stopped = true;
+      this.cancel(due);
+    };
+  }
+
+  /** It will not run, and what it would have held on to is let go. */
+  cancel(due: Due): void {
+    if (due.cancelled) return;
+    due.cancelled = true;
+    due.run = nothing;
+    this.#cancelled++;
+    if (this.#cancelled > cancelledKeptMax && this.#cancelled > this.#heap.length / 2) this.#compact();
   }
 
   #wake(): void {
     this.#wakeAtMs = Number.POSITIVE_INFINITY;
     this.#running = true;
     try {
-      const now = this.#clock.now();
+      const now = this.#clock.monotonic();
       for (let due = this.#heap[0]; due !== undefined && (due.cancelled || due.atMs <= now); due = this.#heap[0]) {
         this.#pop();
-        if (!due.cancelled) due.run();
+        if (due.cancelled) {
+          this.#cancelled--;
+        } else {
+          // Run is run: cancelling it from now on must not count.
+          due.cancelled = true;
+          due.run();
+        }
       }
     } finally {
       this.#running = false;
@@ -66,7 +90,13 @@ export class DueQueue {
     const first = this.#heap[0];
     if (this.#running || first === undefined || first.atMs >= this.#wakeAtMs) return;
     this.#wakeAtMs = first.atMs;
-    this.#scheduler.wakeAt(first.atMs);
+    this.#scheduler.wakeAt(this.#clock.now() + Math.max(0, first.atMs - this.#clock.monotonic()));
+  }
+
+  #compact(): void {
+    // An array in order of time is a heap.
+    this.#heap = this.#heap.filter(({ cancelled }) => !cancelled).sort((a, b) => a.atMs - b.atMs);
+    this.#cancelled = 0;
   }
 
   #pop(): void {

@@ -95,7 +95,7 @@ export class DelayDelivery {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#stopPersisting();
-    for (const queue of this.#queues) if (queue.due !== undefined) queue.due.cancelled = true;
+    for (const queue of this.#queues) if (queue.due !== undefined) this.#dues.cancel(queue.due);
     await Promise.all(this.#queues.map(({ delivering }) => delivering));
     await this.persist();
   }

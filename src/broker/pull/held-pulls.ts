@@ -43,7 +43,7 @@ export class HeldPulls<T extends { readonly client: Client }> {
     this.#queues.delete(key);
     this.#count -= queue.size;
     return Array.from(queue, ({ held, due }) => {
-      due.cancelled = true;
+      this.#dues.cancel(due);
       return held;
     });
   }
@@ -53,7 +53,7 @@ export class HeldPulls<T extends { readonly client: Client }> {
     for (const [key, queue] of this.#queues) {
       for (const waiting of queue) {
         if (waiting.held.client !== client) continue;
-        waiting.due.cancelled = true;
+        this.#dues.cancel(waiting.due);
         this.#remove(key, waiting);
       }
     }

@@ -60,13 +60,14 @@ export async function startWasmq(options: WasmqOptions = {}): Promise<Wasmq> {
   const store = options.store ?? join(homedir(), ".wasmq", "store");
   const bind = options.bind ?? "127.0.0.1";
   const scheduler = new NodeScheduler();
+  const telemetry = options.telemetry ?? silentTelemetry;
   const listeners: Listener[] = [];
   let broker: RunningBroker;
   let storeHost: string;
   try {
-    const namesrv = await Listener.listen(bind, options.namesrvPort ?? 9876);
+    const namesrv = await Listener.listen(bind, options.namesrvPort ?? 9876, telemetry);
     listeners.push(namesrv);
-    const brokerListener = await Listener.listen(bind, options.brokerPort ?? 10911);
+    const brokerListener = await Listener.listen(bind, options.brokerPort ?? 10911, telemetry);
     listeners.push(brokerListener);
     const { port } = brokerListener;
     storeHost = await storeAddress(options.advertise, brokerListener.address);
@@ -76,7 +77,7 @@ export async function startWasmq(options: WasmqOptions = {}): Promise<Wasmq> {
         clock,
         scheduler,
         entropy,
-        telemetry: options.telemetry ?? silentTelemetry,
+        telemetry,
         coreModule: await loadCoreModule(),
       },
       {
@@ -92,6 +93,11 @@ export async function startWasmq(options: WasmqOptions = {}): Promise<Wasmq> {
     scheduler.stop();
     await Promise.all(listeners.map((listener) => listener.close(0)));
     throw asWasmqError(error, store);
+  }
+  if (!isLoopback(bind) && options.advertise === undefined) {
+    telemetry.log("warn", "clients are told the address they came by: behind a port mapping, say it with --advertise", {
+      bind,
+    });
   }
   for (const listener of listeners) listener.serve((connection) => broker.accept(connection));
   const shownHost = options.advertise ?? storeHost;
@@ -121,6 +127,10 @@ export async function startWasmq(options: WasmqOptions = {}): Promise<Wasmq> {
 function asWasmqError(error: unknown, store: string): unknown {
   if (error instanceof WasmqError || !(error instanceof Error) || !("syscall" in error)) return error;
   return new WasmqError("STORE_UNREADABLE", `the store ${store} can't be used: ${error.message}`, { cause: error });
+}
+
+function isLoopback(address: string): boolean {
+  return address === "localhost" || address === "::1" || address.startsWith("127.");
 }
 
 /** The one address that records and message ids carry: what is advertised, else where the broker listens. */

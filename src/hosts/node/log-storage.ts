@@ -1,5 +1,6 @@
 import {
   closeSync,
+  existsSync,
   fdatasync,
   fsync,
   ftruncateSync,
@@ -62,6 +63,10 @@ export class NodeLogStorage implements LogStorage {
     try {
       this.#makeFolder(this.#root);
       this.#lock.take();
+      // Who had the store before may have died between making a file and syncing its name.
+      for (const folder of [this.#root, join(this.#root, "commitlog")]) {
+        if (existsSync(folder)) this.#changedFolders.set(folder, ++this.#changes);
+      }
     } catch (error) {
       if (error instanceof WasmqError) throw error;
       throw new WasmqError("STORE_UNREADABLE", `the store ${this.#root} can't be used: ${messageOf(error)}`, {

@@ -1,7 +1,8 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { connectionIdleMsMax, sendBufferBytesMax } from "../../limits.ts";
+import { connectionIdleMsMax, connectionsMax, sendBufferBytesMax } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { Connection, ConnectionHandler } from "../../ports/network.ts";
+import type { Telemetry } from "../../ports/telemetry.ts";
 
 type Accept = (connection: Connection) => ConnectionHandler;
 
@@ -11,15 +12,24 @@ export class Listener {
   readonly #sockets = new Set<Socket>();
   #accept: Accept | undefined;
 
-  private constructor(server: Server) {
+  private constructor(server: Server, telemetry: Telemetry) {
     this.#server = server;
+    server.maxConnections = connectionsMax;
     server.on("connection", (socket) => this.#connected(socket));
+    const warn = atMostEvery(warnPeriodMs, (reason: string) =>
+      telemetry.log("warn", "connections are turned away", { reason }),
+    );
+    server.on("drop", () => warn(`${connectionsMax} are open`));
+    // Such as too many open files when one is accepted: the others go on.
+    server.on("error", (error) => {
+      if (server.listening) warn(error.message);
+    });
   }
 
   /** Port 0 takes a free one. Rejects with ADDRESS_IN_USE or ADDRESS_UNUSABLE. */
-  static listen(host: string, port: number): Promise<Listener> {
+  static listen(host: string, port: number, telemetry: Telemetry): Promise<Listener> {
     const server = createServer({ noDelay: true, pauseOnConnect: true });
-    const listener = new Listener(server);
+    const listener = new Listener(server, telemetry);
     return new Promise((resolve, reject) => {
       server.once("error", (error: NodeJS.ErrnoException) => {
         reject(
@@ -65,6 +75,19 @@ export class Listener {
     socket.on("error", () => {});
     if (this.#accept !== undefined) attach(socket, this.#accept);
   }
+}
+
+/** Connections are turned away in thousands, if at all: the operator hears of it once in a while. */
+const warnPeriodMs = 60_000;
+
+function atMostEvery<T>(periodMs: number, act: (value: T) => void): (value: T) => void {
+  let nextAtMs = 0;
+  return (value) => {
+    const nowMs = performance.now();
+    if (nowMs < nextAtMs) return;
+    nextAtMs = nowMs + periodMs;
+    act(value);
+  };
 }
 
 function attach(socket: Socket, accept: Accept): void {

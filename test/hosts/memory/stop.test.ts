@@ -2,6 +2,8 @@ import { expect, test } from "vitest";
 import { loadCoreModule } from "#core-wasm";
 import { startInMemory } from "../../../src/hosts/memory/host.ts";
 import { MemoryLogStorage } from "../../../src/hosts/memory/log-storage.ts";
+import { WaitingStorage } from "../../lib/faulty-storage.ts";
+import { MemoryBroker } from "../../lib/memory-broker.ts";
 
 test("a second stop leaves the store to its next owner", async () => {
   const storage = new MemoryLogStorage();
@@ -12,4 +14,28 @@ test("a second stop leaves the store to its next owner", async () => {
   await first.stop();
   expect(storage.files.has("abort"), "in use by the second").toBe(true);
   await second.stop();
+});
+
+test("a send that waits for its sync is answered before a stop ends the connection", async () => {
+  const storage = new WaitingStorage();
+  const broker = await MemoryBroker.start({ store: { flushDiskType: "SYNC_FLUSH" } }, storage);
+  const client = broker.connect();
+  await client.send("Stop", "one");
+  let open = (): void => {};
+  storage.syncGate = new Promise((resolve) => {
+    open = resolve;
+  });
+  let answered = false;
+  const sent = client.send("Stop", "two").then(() => {
+    answered = true;
+  });
+  const { syncs } = storage;
+  while (storage.syncs === syncs) await new Promise((resolve) => setTimeout(resolve, 1));
+  const stopped = broker.stop();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(answered).toBe(false);
+  open();
+  await stopped;
+  expect(answered).toBe(true);
+  await sent;
 });
