@@ -4,25 +4,18 @@
 import { buildPowers } from "./checksum/combine";
 import { buildTables } from "./checksum/tables";
 import { BATCH_ENTRIES, BATCH_ENTRIES_MAX } from "./commit-log/batch";
-import {
-  BORN_HOST,
-  PROPERTIES_BYTES_MAX,
-  RECORD_BYTES_MIN,
-  STORE_HOST_AFTER_BORN_HOST,
-  TOPIC_V1_BYTES_MAX,
-  TOPIC_V2_BYTES_MAX,
-} from "./commit-log/layout";
+import { PROPERTIES_BYTES_MAX, RECORD_BYTES_MIN, TOPIC_V2_BYTES_MAX } from "./commit-log/layout";
 import { CRC_PROPERTY_BYTES } from "./commit-log/properties";
 import { check } from "./commit-log/record";
 import { ENTRIES, ENTRIES_MAX } from "./commit-log/scan";
 import { FILTER_HASHES, FILTER_HASHES_MAX, FILTER_INDICES, FILTER_UNITS_MAX, UNIT_BYTES } from "./consume-queue/unit";
 import {
-  BATCH_BORN_HOST,
-  BATCH_STORE_HOST,
-  BATCH_TOPIC,
+  BORN_HOST_STAGE,
   PROPERTIES_STAGE,
   PROPERTIES_STAGE_BYTES,
   RESULT,
+  STORE_HOST_STAGE,
+  TOPIC_STAGE,
   WINDOW,
   WINDOW_BYTES,
 } from "./memory";
@@ -53,9 +46,9 @@ export const window: usize = WINDOW;
 export const windowBytes: i32 = WINDOW_BYTES;
 export const propertiesStage: usize = PROPERTIES_STAGE;
 export const propertiesStageBytes: i32 = PROPERTIES_STAGE_BYTES;
-export const batchBornHost: usize = BATCH_BORN_HOST;
-export const batchStoreHost: usize = BATCH_STORE_HOST;
-export const batchTopic: usize = BATCH_TOPIC;
+export const bornHostStage: usize = BORN_HOST_STAGE;
+export const storeHostStage: usize = STORE_HOST_STAGE;
+export const topicStage: usize = TOPIC_STAGE;
 export const batchEntries: usize = BATCH_ENTRIES;
 export const batchEntriesMax: i32 = BATCH_ENTRIES_MAX;
 export const scanEntries: usize = ENTRIES;
@@ -63,9 +56,6 @@ export const scanEntriesMax: i32 = ENTRIES_MAX;
 export const filterHashes: usize = FILTER_HASHES;
 export const filterIndices: usize = FILTER_INDICES;
 export const recordBytesMin: i32 = RECORD_BYTES_MIN;
-export const bornHostAt: usize = BORN_HOST;
-export const storeHostAfterBornHost: usize = STORE_HOST_AFTER_BORN_HOST;
-export const topicV1BytesMax: i32 = TOPIC_V1_BYTES_MAX;
 export const topicV2BytesMax: i32 = TOPIC_V2_BYTES_MAX;
 export const propertiesBytesMax: i32 = PROPERTIES_BYTES_MAX;
 export const crcPropertyBytes: i32 = CRC_PROPERTY_BYTES;

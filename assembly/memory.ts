@@ -28,10 +28,10 @@ export const WINDOW: usize = memory.data(65536 + 64, 64);
 export const PROPERTIES_STAGE_BYTES: i32 = 98304;
 export const PROPERTIES_STAGE: usize = memory.data(98304 + 64, 64);
 
-/** Born host, store host (20 bytes each, as drawn in commit-log/layout.ts) and topic of the batch being expanded. */
-export const BATCH_BORN_HOST: usize = memory.data(32, 16);
-export const BATCH_STORE_HOST: usize = memory.data(32, 16);
-export const BATCH_TOPIC: usize = memory.data(32768 + 64, 64);
+/** Born host, store host (20 bytes each, as drawn in commit-log/layout.ts) and topic of the record or batch being encoded. */
+export const BORN_HOST_STAGE: usize = memory.data(32, 16);
+export const STORE_HOST_STAGE: usize = memory.data(32, 16);
+export const TOPIC_STAGE: usize = memory.data(32768 + 64, 64);
 
 let top: usize = (__heap_base + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
 

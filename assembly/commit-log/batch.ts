@@ -1,5 +1,5 @@
 import { loadI16, loadI32 } from "../endian";
-import { BATCH_BORN_HOST, BATCH_STORE_HOST, BATCH_TOPIC, copy, PROPERTIES_STAGE, RESULT } from "../memory";
+import { BORN_HOST_STAGE, copy, PROPERTIES_STAGE, RESULT, STORE_HOST_STAGE, TOPIC_STAGE } from "../memory";
 import {
   BORN_HOST,
   bodyAt,
@@ -94,9 +94,9 @@ export function encodeBatch(
     // Properties leave first; then the body moves down, over nothing but its own item; then the rest is written around it.
     copy(PROPERTIES_STAGE, properties, propertiesLength);
     memory.copy(at + body, items + ITEM_BODY, bodyLength);
-    copy(at + body + usize(bodyLength) + topicPrefix, BATCH_TOPIC, topicLength);
-    copy(at + BORN_HOST, BATCH_BORN_HOST, bornHostLength);
-    copy(at + BORN_HOST + usize(bornHostLength) + STORE_HOST_AFTER_BORN_HOST, BATCH_STORE_HOST, storeHostLength);
+    copy(at + body + usize(bodyLength) + topicPrefix, TOPIC_STAGE, topicLength);
+    copy(at + BORN_HOST, BORN_HOST_STAGE, bornHostLength);
+    copy(at + BORN_HOST + usize(bornHostLength) + STORE_HOST_AFTER_BORN_HOST, STORE_HOST_STAGE, storeHostLength);
     const size = encodeRecord(
       at,
       physicalOffset,

@@ -1,7 +1,7 @@
 import { combine } from "../checksum/combine";
 import { advance, advanceBoth } from "../checksum/crc32";
 import { loadI16, loadI32, loadI64, storeI16, storeI32, storeI64 } from "../endian";
-import { copy, PROPERTIES_STAGE, RESULT } from "../memory";
+import { BORN_HOST_STAGE, copy, PROPERTIES_STAGE, RESULT, STORE_HOST_STAGE, TOPIC_STAGE } from "../memory";
 import {
   BODY_AT_X,
   BODY_CRC,
@@ -59,7 +59,7 @@ export const WRONG_OFFSET: i32 = 6;
 export const REFUSED: i32 = -1;
 
 /**
- * Completes a record whose body, topic and hosts already stand where they belong and whose properties lie in PROPERTIES_STAGE.
+ * Completes a record whose body already stands where it belongs and whose properties, topic and hosts lie in their stages.
  * Returns its size, or -1 when the properties (with their CRC) or the topic are too long for their length field.
  * RESULT: i32 0 the tags code's low half.
  */
@@ -92,6 +92,9 @@ export function encodeRecord(
   const topicAt = body + bodyLength + topicLengthBytes(version);
   const propertiesAt = at + usize(topicAt + topicLength + 2);
   const size = topicAt + topicLength + 2 + length;
+  copy(at + BORN_HOST, BORN_HOST_STAGE, bornHostLength);
+  copy(at + BORN_HOST + usize(bornHostLength) + STORE_HOST_AFTER_BORN_HOST, STORE_HOST_STAGE, storeHostLength);
+  copy(at + usize(topicAt), TOPIC_STAGE, topicLength);
   copy(propertiesAt, PROPERTIES_STAGE, kept);
   if (length > kept + CRC_PROPERTY_BYTES) storeEntryEnd(propertiesAt + usize(kept));
 

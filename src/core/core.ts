@@ -42,6 +42,10 @@ export class Core {
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   readonly #at: Places;
   #stage!: Uint8Array;
+  /** What lies in the core's stages of hosts and topic. */
+  #bornHost: Uint8Array | undefined;
+  #storeHost: Uint8Array | undefined;
+  #topic: Uint8Array | undefined;
 
   /** Instantiates at once; on a browser's main thread too, since the module is compiled already. */
   constructor(module: WebAssembly.Module, options: CoreOptions = {}) {
@@ -123,10 +127,7 @@ export class Core {
     const address = into.address + at;
     const bodyAt = address + recordBodyAt;
     bytes.set(body, bodyAt);
-    put(bytes, topic, bodyAt + body.length + (topic.length > places.topicV1BytesMax ? 2 : 1));
-    const bornHostAt = address + places.bornHost;
-    put(bytes, bornHost, bornHostAt);
-    put(bytes, storeHost, bornHostAt + bornHost.length + places.storeHostAfterBornHost);
+    this.#stageEnvelope(bornHost, storeHost, topic);
     const size = this.#wasm.encodeRecord(
       address,
       physicalOffset,
@@ -199,9 +200,7 @@ export class Core {
     const start = into.address + at;
     const itemsEnd = start + room;
     bytes.set(body, itemsEnd - body.length);
-    bytes.set(bornHost, this.#at.batchBornHost);
-    bytes.set(storeHost, this.#at.batchStoreHost);
-    bytes.set(topic, this.#at.batchTopic);
+    this.#stageEnvelope(bornHost, storeHost, topic);
     let items = itemsEnd - body.length;
     let to = start;
     while (items < itemsEnd) {
@@ -228,6 +227,17 @@ export class Core {
     }
     batch.size = to - start;
     return batch;
+  }
+
+  /** Neighbours in the log mostly share their topic and hosts: what lies in the core already is not copied again. */
+  #stageEnvelope(bornHost: Uint8Array, storeHost: Uint8Array, topic: Uint8Array): void {
+    const { bytes } = this.#memory;
+    if (bornHost !== this.#bornHost) bytes.set(bornHost, this.#at.bornHostStage);
+    if (storeHost !== this.#storeHost) bytes.set(storeHost, this.#at.storeHostStage);
+    if (topic !== this.#topic) bytes.set(topic, this.#at.topicStage);
+    this.#bornHost = bornHost;
+    this.#storeHost = storeHost;
+    this.#topic = topic;
   }
 
   /** Marks the last `length` bytes of a CommitLog file as unused: writes 8 bytes. */
@@ -471,28 +481,20 @@ function places(wasm: CoreExports) {
     /** As addresses. */
     window: number(wasm.window),
     propertiesStage: number(wasm.propertiesStage),
-    batchBornHost: number(wasm.batchBornHost),
-    batchStoreHost: number(wasm.batchStoreHost),
-    batchTopic: number(wasm.batchTopic),
+    bornHostStage: number(wasm.bornHostStage),
+    storeHostStage: number(wasm.storeHostStage),
+    topicStage: number(wasm.topicStage),
     /** From a record's first byte. */
     bodyV4V4: wasm.bodyAt(8, 8),
-    bornHost: number(wasm.bornHostAt),
-    storeHostAfterBornHost: number(wasm.storeHostAfterBornHost),
     /** Bounds. */
     windowBytes: number(wasm.windowBytes),
     propertiesStageBytes: number(wasm.propertiesStageBytes),
-    topicV1BytesMax: number(wasm.topicV1BytesMax),
     topicV2BytesMax: number(wasm.topicV2BytesMax),
     propertiesBytesMax: number(wasm.propertiesBytesMax),
     crcPropertyBytes: number(wasm.crcPropertyBytes),
     filterHashesMax: number(wasm.filterHashesMax),
     filterUnitsMax: number(wasm.filterUnitsMax),
   };
-}
-
-/** TypedArray.set costs more than this loop for the few bytes of a host or a topic. */
-function put(to: Uint8Array, from: Uint8Array, at: number): void {
-  for (let index = 0; index < from.length; index++) to[at + index] = from[index]!;
 }
 
 function end(region: Region, limit: number): number {

@@ -63,9 +63,9 @@ export interface CoreExports {
   readonly windowBytes: WebAssembly.Global;
   readonly propertiesStage: WebAssembly.Global;
   readonly propertiesStageBytes: WebAssembly.Global;
-  readonly batchBornHost: WebAssembly.Global;
-  readonly batchStoreHost: WebAssembly.Global;
-  readonly batchTopic: WebAssembly.Global;
+  readonly bornHostStage: WebAssembly.Global;
+  readonly storeHostStage: WebAssembly.Global;
+  readonly topicStage: WebAssembly.Global;
   readonly batchEntries: WebAssembly.Global;
   readonly batchEntriesMax: WebAssembly.Global;
   readonly scanEntries: WebAssembly.Global;
@@ -75,9 +75,6 @@ export interface CoreExports {
   readonly filterIndices: WebAssembly.Global;
   readonly filterUnitsMax: WebAssembly.Global;
   readonly recordBytesMin: WebAssembly.Global;
-  readonly bornHostAt: WebAssembly.Global;
-  readonly storeHostAfterBornHost: WebAssembly.Global;
-  readonly topicV1BytesMax: WebAssembly.Global;
   readonly topicV2BytesMax: WebAssembly.Global;
   readonly propertiesBytesMax: WebAssembly.Global;
   readonly crcPropertyBytes: WebAssembly.Global;

@@ -9,6 +9,7 @@ export interface RecordToEncode {
   sysFlag: number;
   /** ms */
   bornTimestamp: number;
+  /** As `Core.encodeHost` makes it. Hosts and topic are not changed once they were given: the core keeps the last ones. */
   bornHost: Uint8Array;
   /** ms */
   storeTimestamp: number;
