@@ -1,3 +1,5 @@
+import { messageBodyBytesMax } from "../limits.ts";
+
 /** Sizes and intervals, under RocketMQ's names (MessageStoreConfig). The sizes must be those the store was written with. */
 export interface StoreOptions {
   readonly mappedFileSizeCommitLog: number;
@@ -22,5 +24,5 @@ export const defaultStoreOptions: StoreOptions = {
   flushIntervalCommitLogMs: 500,
   flushIntervalConsumeQueueMs: 1_000,
   flushConsumeQueueThoroughIntervalMs: 60_000,
-  maxMessageSize: 4 * 1024 * 1024,
+  maxMessageSize: messageBodyBytesMax,
 };

@@ -42,7 +42,7 @@ export class Recovery {
   readonly #window: Region;
 
   #end = 0;
-  /** After a clean stop, where the last record that any queue knows of ends. */
+  /** After a clean stop, where the last record that any queue knows of ends; unknown without queues. */
   #cleanEnd = Number.POSITIVE_INFINITY;
   #records = 0;
   #lastRecord = { physicalOffset: 0, storeTimestamp: 0 };
@@ -64,7 +64,7 @@ export class Recovery {
     const segments = this.#segments.list;
     let dispatchedEnd = 0;
     for (const queue of this.#queues.all()) dispatchedEnd = Math.max(dispatchedEnd, queue.physicalEnd);
-    if (clean) this.#cleanEnd = dispatchedEnd;
+    if (clean && dispatchedEnd > 0) this.#cleanEnd = dispatchedEnd;
     if (segments.length === 0 && dispatchedEnd > 0) {
       throw new WasmqError(
         "STORE_UNREADABLE",

@@ -88,11 +88,7 @@ export class Store {
       const recovery = new Recovery(this.#context, this.#log.segments, this.#queues, this.#log.recoveryWindow);
       const recovered = await recovery.run(this.#checkpoint, clean);
       this.#log.startAt(recovered.end, recovered.lastRecord);
-      const owner = encodeUtf8(storage.owner);
-      await storage.delete(abortFile);
-      await storage.create(abortFile, owner.length);
-      await storage.write([{ file: abortFile, at: 0, bytes: owner }]);
-      await storage.sync([abortFile]);
+      await this.#markOpen();
       telemetry.log("info", "the store is open", {
         clean,
         end: recovered.end,
@@ -211,21 +207,49 @@ export class Store {
     return new ConfigFile(this.#ports.storage, this.#ports.telemetry, name);
   }
 
+  /** Puts `abort` there, or ours in the place of a dead owner's: at no moment is an unclean store without one. */
+  async #markOpen(): Promise<void> {
+    const { storage } = this.#ports;
+    const fresh = `${abortFile}.tmp`;
+    const owner = encodeUtf8(storage.owner);
+    await storage.delete(fresh);
+    await storage.create(fresh, owner.length);
+    await storage.write([{ file: fresh, at: 0, bytes: owner }]);
+    await storage.rename(fresh, abortFile);
+    await storage.sync([abortFile]);
+  }
+
   #startTimers(): void {
     const { options } = this.#context;
+    let flushing = false;
+    let writing = false;
     let thoroughAtMs = this.#ports.clock.monotonic() + options.flushConsumeQueueThoroughIntervalMs;
     this.#stopTimers = [
       this.#dues.every(options.flushIntervalCommitLogMs, () => {
-        if (options.flushDiskType === "ASYNC_FLUSH") this.#log.flush().catch(reported);
+        // Behind a slow disk, flushes would only queue up.
+        if (options.flushDiskType !== "ASYNC_FLUSH" || flushing) return;
+        flushing = true;
+        this.#log
+          .flush()
+          .catch(reported)
+          .finally(() => {
+            flushing = false;
+          });
       }),
       this.#dues.every(options.flushIntervalConsumeQueueMs, () => {
         const now = this.#ports.clock.monotonic();
+        if (writing) return;
+        writing = true;
         const thorough = now >= thoroughAtMs;
         if (thorough) thoroughAtMs = now + options.flushConsumeQueueThoroughIntervalMs;
-        this.#inTurn(() => (thorough ? this.#flushQueues() : this.#writeQueues())).catch((error) => {
-          // ConsumeQueues can be rebuilt, so their trouble loses nothing: what could not be written is written later.
-          this.#ports.telemetry.log("error", "a ConsumeQueue could not be written", { error: String(error) });
-        });
+        this.#inTurn(() => (thorough ? this.#flushQueues() : this.#writeQueues()))
+          .catch((error) => {
+            // ConsumeQueues can be rebuilt, so their trouble loses nothing: what could not be written is written later.
+            this.#ports.telemetry.log("error", "a ConsumeQueue could not be written", { error: String(error) });
+          })
+          .finally(() => {
+            writing = false;
+          });
       }),
     ];
   }

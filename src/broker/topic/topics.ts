@@ -35,10 +35,6 @@ export class Topics {
     this.#version = firstVersion(clock);
   }
 
-  get version(): DataVersion {
-    return this.#version;
-  }
-
   /** Who is told, at once, that a topic is new or changed. */
   onChange(changed: (topic: TopicConfig) => void): void {
     this.#changed = changed;

@@ -40,7 +40,6 @@ const systemError = 1;
 const numbers: Partial<Record<ErrorCode, number>> = {
   SYSTEM_BUSY: 2,
   REQUEST_CODE_NOT_SUPPORTED: 3,
-  FLUSH_DISK_TIMEOUT: 10,
   MESSAGE_ILLEGAL: 13,
   SERVICE_NOT_AVAILABLE: 14,
   NO_PERMISSION: 16,
