@@ -1,3 +1,4 @@
+import path from "node:path";
 import { Child } from "./child.ts";
 import { removeDirectory, temporaryDirectory } from "./running-broker.ts";
 import { type ClientVersion, clientClasspath } from "./toolchain.ts";
@@ -94,6 +95,7 @@ export class JavaClients {
   readonly version: ClientVersion;
   private readonly classpath: string;
   private readonly home: string;
+  private started = 0;
   private readonly running = new Set<JavaProgram>();
 
   private constructor(version: ClientVersion, classpath: string, home: string) {
@@ -113,8 +115,9 @@ export class JavaClients {
     ]);
     const java = new JavaProgram(`${program} (client ${this.version})`, [
       ...jvm,
-      // Logs and the offsets of broadcasting consumers go below the user's home.
-      `-Duser.home=${this.home}`,
+      // Logs go below the user's home, and the offsets of broadcasting consumers: those of a machine's consumers in one file, so
+      // that a consumer started later would go on where another one is.
+      `-Duser.home=${path.join(this.home, String(this.started++))}`,
       "-Dfile.encoding=UTF-8",
       "-cp",
       this.classpath,

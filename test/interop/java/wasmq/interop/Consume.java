@@ -12,6 +12,7 @@ import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
 import org.apache.rocketmq.client.consumer.store.ReadOffsetType;
+import org.apache.rocketmq.client.impl.consumer.DefaultMQPushConsumerImpl;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
@@ -26,6 +27,7 @@ import org.apache.rocketmq.common.message.MessageQueue;
  */
 public final class Consume {
   private static final long LOOK_EVERY_MS = 100;
+  private static final long COMMIT_WAIT_NS = 10_000_000_000L;
 
   public static void main(String[] argv) throws Exception {
     Args args = Args.of(argv);
@@ -59,10 +61,34 @@ public final class Consume {
     while (System.in.read() >= 0) {}
     stopping.set(true);
     watcher.join();
+    if (!mode.equals("broadcast")) commit(consumer, topic);
     consumer.shutdown();
     new Line("stopped").print();
     // The 4.9.1 client leaves a thread behind that is no daemon.
     System.exit(0);
+  }
+
+  /**
+   * Commits until the broker holds what was committed, for so long as a stop may take. The client's own commit at its end is one-way,
+   * and a starved machine can lose it together with the process.
+   */
+  private static void commit(DefaultMQPushConsumer consumer, String topic) throws Exception {
+    DefaultMQPushConsumerImpl running = consumer.getDefaultMQPushConsumerImpl();
+    long deadline = System.nanoTime() + COMMIT_WAIT_NS;
+    for (MessageQueue queue : running.getRebalanceImpl().getProcessQueueTable().keySet()) {
+      if (!queue.getTopic().equals(topic)) continue;
+      long offset = running.getOffsetStore().readOffset(queue, ReadOffsetType.READ_FROM_MEMORY);
+      while (offset > 0 && System.nanoTime() < deadline) {
+        running.persistConsumerOffset();
+        try {
+          if (Committed.of(running.getmQClientFactory(), queue, consumer.getConsumerGroup()) >= offset) break;
+        } catch (Exception brokerAway) {
+          new Line("unreachable").error(brokerAway).print();
+          return;
+        }
+        Thread.sleep(LOOK_EVERY_MS);
+      }
+    }
   }
 
   /** Whether the listener succeeds: a message that came back fewer than failTimes times fails again. */

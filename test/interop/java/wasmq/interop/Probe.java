@@ -6,6 +6,7 @@ import java.util.TreeSet;
 import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
 import org.apache.rocketmq.client.consumer.PullResult;
 import org.apache.rocketmq.client.consumer.PullStatus;
+import org.apache.rocketmq.client.impl.factory.MQClientInstance;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
 
@@ -22,19 +23,17 @@ public final class Probe {
   public static void main(String[] argv) throws Exception {
     Args args = Args.of(argv);
     String topic = args.need("topic");
-    DefaultMQPullConsumer consumer = new DefaultMQPullConsumer(args.or("group", "ConsumerGroupName"));
+    String group = args.or("group", "ConsumerGroupName");
+    // A group of its own: a member of the group asked about would take a share of its queues, until the broker forgets it.
+    DefaultMQPullConsumer consumer = new DefaultMQPullConsumer("Probe-" + group);
     consumer.setNamesrvAddr(args.need("namesrv"));
     consumer.start();
     try {
       for (MessageQueue queue : new TreeSet<>(consumer.fetchSubscribeMessageQueues(topic))) {
         long min = consumer.minOffset(queue);
         long max = consumer.maxOffset(queue);
-        long committed = -1;
-        try {
-          committed = consumer.fetchConsumeOffset(queue, true);
-        } catch (Exception none) {
-          // 5.x turns "no offset" into an error, 4.x into a negative number.
-        }
+        MQClientInstance client = consumer.getDefaultMQPullConsumerImpl().getRebalanceImpl().getmQClientFactory();
+        long committed = Committed.of(client, queue, group);
         new Line("queue").put("broker", queue.getBrokerName()).put("queueId", queue.getQueueId()).put("min", min).put("max", max)
             .put("committed", committed).print();
         if (args.has("ends-only")) continue;
