@@ -19,6 +19,7 @@ export type ErrorCode =
   | "STORE_LOCKED"
   | "STORE_UNREADABLE"
   | "STORE_UNWRITABLE"
+  | "STORE_FULL"
   | "ADDRESS_IN_USE"
   | "ADDRESS_UNUSABLE";
 

@@ -20,6 +20,8 @@ export interface FileStat {
  *
  * - A write is whole and in memory of the host's operating system (or better) when it ends; a crash may keep any part of a
  *   batch unless `supports.atomicBatch`. Recovery copes with either.
+ * - A write or create that finds no room rejects with STORE_FULL. Nothing that was there before is lost by it, and it may be
+ *   tried again when there is room.
  * - `sync` ends when the named files, and the folder entries that lead to them, survive loss of power as far as the host
  *   can promise it. After a rejected sync nothing is known about the files: the store refuses writes from then on.
  * - Methods that return `void | Promise<void>` may finish at once. A rejection is a `WasmqError` or an error of the host;
@@ -59,6 +61,9 @@ export interface LogStorage {
   delete(file: string): void | Promise<void>;
 
   sync(files: readonly string[]): void | Promise<void>;
+
+  /** Sets the time that `list` shows, to the second at least: a store that moves keeps its times. */
+  setModified(file: string, atMs: number): void | Promise<void>;
 
   /** Gives the store back. No other call follows. */
   close(): void | Promise<void>;

@@ -110,6 +110,15 @@ export function describeLogStorage(factory: LogStorageFactory): void {
       expect(stat!.dataBytesMax).toBeGreaterThanOrEqual(5_000);
     });
 
+    test("a file's time can be set, and stays", async () => {
+      await storage.create("a", 10);
+      await storage.setModified("a", 1_600_000_000_000);
+      const time = async () => (await storage.list("")).find(({ name }) => name === "a")!.modifiedAtMs;
+      expect(await time()).toBe(1_600_000_000_000);
+      await reopen();
+      expect(await time()).toBe(1_600_000_000_000);
+    });
+
     async function reopen(): Promise<void> {
       await storage.close();
       storage = await factory.again(storage);

@@ -72,6 +72,11 @@ export class WaitingStorage implements LogStorage {
     if (this.failure !== undefined) throw this.failure;
   }
 
+  async setModified(file: string, atMs: number): Promise<void> {
+    await later();
+    this.inner.setModified(file, atMs);
+  }
+
   async close(): Promise<void> {}
 }
 

@@ -99,6 +99,12 @@ export class MemoryLogStorage implements LogStorage {
 
   sync(): void {}
 
+  setModified(file: string, atMs: number): void {
+    const found = this.files.get(file);
+    if (found === undefined) throw new WasmqError("STORE_UNWRITABLE", `${file} is missing`);
+    found.modifiedAtMs = atMs;
+  }
+
   close(): void {}
 }
 

@@ -14,6 +14,7 @@ import {
   type Stats,
   statfsSync,
   statSync,
+  utimesSync,
   writeSync,
 } from "node:fs";
 import { dirname, join, resolve, sep } from "node:path";
@@ -106,7 +107,12 @@ export class NodeLogStorage implements LogStorage {
     const folder = dirname(path);
     this.#makeFolder(folder);
     this.#makeRoom();
-    const descriptor = this.#openFile(path, "wx+");
+    let descriptor: number;
+    try {
+      descriptor = this.#openFile(path, "wx+");
+    } catch (error) {
+      throw orFull(error);
+    }
     this.#open.set(file, descriptor);
     this.#changed(folder);
     if (sizeBytes > 0) ftruncateSync(descriptor, sizeBytes);
@@ -116,7 +122,11 @@ export class NodeLogStorage implements LogStorage {
     for (const { file, at, bytes } of batch) {
       const descriptor = this.#descriptor(file);
       let done = 0;
-      while (done < bytes.length) done += writeSync(descriptor, bytes, done, bytes.length - done, at + done);
+      try {
+        while (done < bytes.length) done += writeSync(descriptor, bytes, done, bytes.length - done, at + done);
+      } catch (error) {
+        throw orFull(error);
+      }
     }
   }
 
@@ -177,6 +187,10 @@ export class NodeLogStorage implements LogStorage {
       await this.#syncFolder(folder);
       if (this.#changedFolders.get(folder) === change) this.#changedFolders.delete(folder);
     }
+  }
+
+  setModified(file: string, atMs: number): void {
+    utimesSync(join(this.#root, file), atMs / 1000, atMs / 1000);
   }
 
   close(): void {
@@ -289,4 +303,11 @@ function codeOf(error: unknown): string | undefined {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** No room on the disk, or in the user's share of it, by its stable name. */
+function orFull(error: unknown): unknown {
+  const code = codeOf(error);
+  if (code !== "ENOSPC" && code !== "EDQUOT") return error;
+  return new WasmqError("STORE_FULL", "the disk is full", { cause: error });
 }
