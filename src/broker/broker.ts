@@ -1,6 +1,6 @@
 import { WasmqError } from "../ports/error.ts";
 import type { Ports } from "../ports/ports.ts";
-import type { DueQueue } from "../store/due-queue.ts";
+import type { DueQueue, Later } from "../store/due-queue.ts";
 import type { Store } from "../store/store.ts";
 import { type Client, type ClientInfo, checkClientId } from "./client/client.ts";
 import { type ConsumerHeartbeat, Consumers } from "./client/consumers.ts";
@@ -21,12 +21,12 @@ import { scheduleTopic, systemTopics } from "./topic/system-topics.ts";
 import { hasQueue } from "./topic/topic-config.ts";
 import { Topics } from "./topic/topics.ts";
 
-/** A client of which nothing was heard for this long is gone (ClientHousekeepingService scans, 120 s of silence). */
+/** A client of which nothing was heard for this long is gone (ClientHousekeepingService, every 10 s, 120 s of silence). */
 const clientSilenceMsMax = 120_000;
 const clientScanPeriodMs = 10_000;
 
-/** How often offsets are written to consumerOffset.json (flushConsumerOffsetInterval). */
-const offsetPersistPeriodMs = 5_000;
+/** How soon committed offsets are written to consumerOffset.json (flushConsumerOffsetInterval). */
+const offsetPersistDelayMs = 5_000;
 
 /** What a client's heartbeat says (HeartbeatData). */
 export interface Heartbeat extends ClientInfo {
@@ -48,23 +48,30 @@ export class Broker {
   readonly pulls: Pulls;
   readonly sendBacks: SendBacks;
   readonly #ports: Ports;
-  readonly #dues: DueQueue;
+  readonly #persistLater: Later;
   readonly #levels: DelayLevels;
   readonly #delivery: DelayDelivery;
-  #stopTimers: (() => void)[] = [];
+  #scannedAtMs = 0;
 
   constructor(ports: Ports, store: Store, dues: DueQueue, settings: BrokerSettings) {
     const { clock, entropy, telemetry } = ports;
     this.#ports = ports;
-    this.#dues = dues;
     this.settings = settings;
     this.store = store;
     this.#levels = new DelayLevels(settings.messageDelayLevel);
-    this.topics = new Topics(store.configFile("topics.json"), clock, telemetry);
+    this.#persistLater = dues.later(offsetPersistDelayMs, () => void this.#persist());
+    const persistLater = () => this.#persistLater.ask();
+    this.topics = new Topics(store.configFile("topics.json"), clock, telemetry, persistLater);
     this.groups = new SubscriptionGroups(store.configFile("subscriptionGroup.json"), clock, telemetry);
     this.producers = new Producers();
     this.consumers = new Consumers((group) => this.groups.find(group)?.notifyConsumerIdsChangedEnable !== false);
-    this.offsets = new ConsumerOffsets(store, this.topics, store.configFile("consumerOffset.json"), clock);
+    this.offsets = new ConsumerOffsets(
+      store,
+      this.topics,
+      store.configFile("consumerOffset.json"),
+      clock,
+      persistLater,
+    );
     this.locks = new QueueLocks(clock);
     const { topics, groups, consumers, offsets, locks } = this;
     const levels = this.#levels;
@@ -102,22 +109,11 @@ export class Broker {
       this.pulls.arrived(topic, queueId);
     });
     await this.#delivery.start();
-    this.#stopTimers = [
-      this.#dues.every(clientScanPeriodMs, () => this.#expireClients()),
-      this.#dues.every(offsetPersistPeriodMs, () => {
-        // Only what a trouble of the storage has left undone.
-        this.topics.persist();
-        this.offsets.persist().catch((error) => {
-          this.#ports.telemetry.log("error", "consumerOffset.json could not be written", { error: `${error}` });
-        });
-      }),
-    ];
   }
 
   /** Writes the config files. The store stays open. */
   async stop(): Promise<void> {
-    for (const stop of this.#stopTimers) stop();
-    this.#stopTimers = [];
+    this.#persistLater.stop();
     await this.#delivery.stop();
     await this.topics.persist();
     await this.offsets.persist();
@@ -126,6 +122,7 @@ export class Broker {
   /** Registers a client's groups (ClientManageProcessor.heartBeat). The retry topic of a consumer group is made at once. */
   heartbeat(client: Client, heartbeat: Heartbeat): void {
     const nowMs = this.#ports.clock.now();
+    this.#expireClients(nowMs);
     const { clientId, language, version } = heartbeat;
     const info = { clientId, language, version };
     checkClientId(clientId);
@@ -200,8 +197,21 @@ export class Broker {
     return found;
   }
 
-  #expireClients(): void {
-    const beforeMs = this.#ports.clock.now() - clientSilenceMsMax;
+  async #persist(): Promise<void> {
+    await this.topics.persist();
+    try {
+      await this.offsets.persist();
+    } catch (error) {
+      this.#ports.telemetry.log("error", "consumerOffset.json could not be written", { error: `${error}` });
+      this.#persistLater.ask();
+    }
+  }
+
+  /** Done when somebody is heard of: while everybody is silent there is nobody to share a silent one's queues. */
+  #expireClients(nowMs: number): void {
+    if (nowMs >= this.#scannedAtMs && nowMs - this.#scannedAtMs < clientScanPeriodMs) return;
+    this.#scannedAtMs = nowMs;
+    const beforeMs = nowMs - clientSilenceMsMax;
     this.producers.expire(beforeMs);
     this.consumers.expire(beforeMs);
     this.locks.expire();

@@ -42,18 +42,9 @@ export class DueQueue {
     return due;
   }
 
-  /** Runs `run` every `periodMs`, counted from the end of the last run, until the returned function is called. */
-  every(periodMs: number, run: () => void): () => void {
-    let stopped = false;
-    const again = (): void => {
-      run();
-      if (!stopped) due = this.after(periodMs, again);
-    };
-    let due = this.after(periodMs, again);
-    return () => {
-      stopped = true;
-      this.cancel(due);
-    };
+  /** See `Later`. */
+  later(delayMs: number, run: () => void): Later {
+    return new Later(this, delayMs, run);
   }
 
   /** It will not run, and what it would have held on to is let go. */
@@ -130,5 +121,39 @@ export class DueQueue {
       index = child;
     }
     heap[index] = due;
+  }
+}
+
+/**
+ * Something that is put off, so that many askings share one run. While nobody asks nothing is due: an idle host sleeps. A delay of
+ * Infinity is never over.
+ */
+export class Later {
+  readonly #dues: DueQueue;
+  readonly #delayMs: number;
+  readonly #run: () => void;
+  #due: Due | undefined;
+  #stopped = false;
+
+  constructor(dues: DueQueue, delayMs: number, run: () => void) {
+    this.#dues = dues;
+    this.#delayMs = delayMs;
+    this.#run = run;
+  }
+
+  /** It runs the delay after the first asking since it last ran. */
+  ask(): void {
+    if (this.#due !== undefined || this.#stopped || this.#delayMs === Number.POSITIVE_INFINITY) return;
+    this.#due = this.#dues.after(this.#delayMs, () => {
+      this.#due = undefined;
+      this.#run();
+    });
+  }
+
+  /** It does not run any more, whoever asks. */
+  stop(): void {
+    this.#stopped = true;
+    if (this.#due !== undefined) this.#dues.cancel(this.#due);
+    this.#due = undefined;
   }
 }

@@ -6,7 +6,7 @@ import { type Checkpoint, checkpointBytes, checkpointFile, readCheckpoint, write
 import { type AppendListener, CommitLog, type MessageToStore } from "./commit-log.ts";
 import { ConfigFile } from "./config-file.ts";
 import { makeContext, type StoreContext } from "./context.ts";
-import type { DueQueue } from "./due-queue.ts";
+import type { DueQueue, Later } from "./due-queue.ts";
 import type { Eventually } from "./eventually.ts";
 import type { StoreOptions } from "./options.ts";
 import { QueueTable } from "./queue-table.ts";
@@ -28,12 +28,15 @@ export class Store {
   readonly core: Core;
   readonly #ports: Ports;
   readonly #context: StoreContext;
-  readonly #dues: DueQueue;
+  readonly #flushLog: Later;
+  readonly #writeQueuesOut: Later;
+  readonly #flushThoroughly: Later;
   readonly #queues: QueueTable;
   readonly #log: CommitLog;
   readonly #reader: Reader;
   #checkpoint: Checkpoint | undefined;
-  #stopTimers: (() => void)[] = [];
+  /** Where the log ended at the last thorough flush, or at the start. */
+  #thoroughEnd = 0;
   #arrived: (topic: string, queueId: number) => void = () => {};
   #queueWork: Promise<void> = Promise.resolve();
   /** A sync of ConsumeQueues has failed: `abort` stays, so that the next start rebuilds what may be missing. */
@@ -41,7 +44,6 @@ export class Store {
 
   constructor(ports: Ports, options: StoreOptions, dues: DueQueue) {
     this.#ports = ports;
-    this.#dues = dues;
     this.core = new Core(ports.coreModule);
     this.#context = makeContext({
       core: this.core,
@@ -54,10 +56,19 @@ export class Store {
     this.#queues = new QueueTable(this.#context);
     this.#log = new CommitLog(this.#context, segments, {
       schedule: (task) => ports.scheduler.soon(task),
-      arrived: (queue) => this.#arrived(queue.topic, queue.queueId),
+      arrived: (queue) => {
+        this.#maintainLater();
+        this.#arrived(queue.topic, queue.queueId);
+      },
       failed: (error) => ports.telemetry.log("error", error.message),
     });
     this.#reader = new Reader(this.#context, segments);
+    this.#flushLog = dues.later(
+      options.flushDiskType === "ASYNC_FLUSH" ? options.flushIntervalCommitLogMs : Number.POSITIVE_INFINITY,
+      () => void this.#log.flush().catch(reported),
+    );
+    this.#writeQueuesOut = dues.later(options.flushIntervalConsumeQueueMs, () => this.#keepQueues("written"));
+    this.#flushThoroughly = dues.later(options.flushConsumeQueueThoroughIntervalMs, () => this.#keepQueues("flushed"));
   }
 
   /** Who is told that messages became visible in a queue; once per queue and group of messages. */
@@ -88,6 +99,7 @@ export class Store {
       const recovery = new Recovery(this.#context, this.#log.segments, this.#queues, this.#log.recoveryWindow);
       const recovered = await recovery.run(this.#checkpoint, clean);
       this.#log.startAt(recovered.end, recovered.lastRecord);
+      this.#thoroughEnd = recovered.end;
       await this.#markOpen();
       telemetry.log("info", "the store is open", {
         clean,
@@ -95,7 +107,8 @@ export class Store {
         recordsChecked: recovered.records,
         ms: Math.round(this.#ports.clock.monotonic() - startedAt),
       });
-      this.#startTimers();
+      // What recovery has put back stands in memory only.
+      if (recovered.records > 0) this.#maintainLater();
       return recovered;
     } catch (error) {
       await storage.close();
@@ -108,8 +121,7 @@ export class Store {
    * the medium: without the mark, recovery makes it so.
    */
   async close(): Promise<void> {
-    for (const stop of this.#stopTimers) stop();
-    this.#stopTimers = [];
+    for (const later of [this.#flushLog, this.#writeQueuesOut, this.#flushThoroughly]) later.stop();
     try {
       await this.#log.settle();
       await this.#inTurn(() => this.#flushQueues());
@@ -219,39 +231,25 @@ export class Store {
     await storage.sync([abortFile]);
   }
 
-  #startTimers(): void {
-    const { options } = this.#context;
-    let flushing = false;
-    let writing = false;
-    let thoroughAtMs = this.#ports.clock.monotonic() + options.flushConsumeQueueThoroughIntervalMs;
-    this.#stopTimers = [
-      this.#dues.every(options.flushIntervalCommitLogMs, () => {
-        // Behind a slow disk, flushes would only queue up.
-        if (options.flushDiskType !== "ASYNC_FLUSH" || flushing) return;
-        flushing = true;
-        this.#log
-          .flush()
-          .catch(reported)
-          .finally(() => {
-            flushing = false;
-          });
-      }),
-      this.#dues.every(options.flushIntervalConsumeQueueMs, () => {
-        const now = this.#ports.clock.monotonic();
-        if (writing) return;
-        writing = true;
-        const thorough = now >= thoroughAtMs;
-        if (thorough) thoroughAtMs = now + options.flushConsumeQueueThoroughIntervalMs;
-        this.#inTurn(() => (thorough ? this.#flushQueues() : this.#writeQueues()))
-          .catch((error) => {
-            // ConsumeQueues can be rebuilt, so their trouble loses nothing: what could not be written is written later.
-            this.#ports.telemetry.log("error", "a ConsumeQueue could not be written", { error: String(error) });
-          })
-          .finally(() => {
-            writing = false;
-          });
-      }),
-    ];
+  /** Messages came: they are to be flushed, and their units written, in a while. */
+  #maintainLater(): void {
+    this.#flushLog.ask();
+    this.#writeQueuesOut.ask();
+    this.#flushThoroughly.ask();
+    const { flushConsumeQueueThoroughBytes } = this.#context.options;
+    if (this.#log.committedEnd - this.#thoroughEnd >= flushConsumeQueueThoroughBytes) {
+      this.#thoroughEnd = this.#log.committedEnd;
+      this.#keepQueues("flushed");
+    }
+  }
+
+  #keepQueues(how: "written" | "flushed"): void {
+    this.#inTurn(() => (how === "flushed" ? this.#flushQueues() : this.#writeQueues())).catch((error) => {
+      // ConsumeQueues can be rebuilt, so their trouble loses nothing: what could not be written is written later.
+      this.#ports.telemetry.log("error", "a ConsumeQueue could not be written", { error: String(error) });
+      this.#writeQueuesOut.ask();
+      this.#flushThoroughly.ask();
+    });
   }
 
   /** Work on the ConsumeQueues' files, one after the other. */

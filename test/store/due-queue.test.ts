@@ -41,7 +41,11 @@ test("what is due runs in order of time, once, and not early", () => {
 test("a wall clock that is set holds up nothing", () => {
   const { time, dues, pass } = make();
   let ran = 0;
-  dues.every(500, () => ran++);
+  const later = dues.later(500, () => {
+    ran++;
+    later.ask();
+  });
+  later.ask();
   time.wall -= 3_600_000;
   pass(500);
   expect(ran).toBe(1);
@@ -68,12 +72,34 @@ test("what is cancelled does not run, in any number, nor what it cancels itself"
   expect(ran.every((i) => i % 10 === 0)).toBe(true);
 });
 
-test("a period ends when it is stopped, from within too", () => {
-  const { dues, pass } = make();
+test("what is put off runs once for all that asked, is asked for again from within, and not after its end", () => {
+  const { time, dues, pass } = make();
   let ran = 0;
-  const stop = dues.every(10, () => {
-    if (++ran === 3) stop();
+  const later = dues.later(10, () => {
+    if (++ran === 2) later.ask();
+    if (ran === 3) later.stop();
   });
-  for (let i = 0; i < 10; i++) pass(10);
+  pass(1_000);
+  expect(time.wakeAt).toBeNaN();
+  later.ask();
+  pass(5);
+  later.ask();
+  pass(5);
+  expect(ran).toBe(1);
+  pass(1_000);
+  expect(ran).toBe(1);
+  later.ask();
+  pass(10);
+  expect(ran).toBe(2);
+  pass(10);
   expect(ran).toBe(3);
+  later.ask();
+  pass(1_000);
+  expect(ran).toBe(3);
+});
+
+test("what is never over is never due", () => {
+  const { time, dues } = make();
+  dues.later(Number.POSITIVE_INFINITY, () => {}).ask();
+  expect(time.wakeAt).toBeNaN();
 });

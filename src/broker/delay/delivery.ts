@@ -4,7 +4,7 @@ import type { WasmqError } from "../../ports/error.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
 import { encodeUtf8 } from "../../ports/text.ts";
 import type { ConfigFile } from "../../store/config-file.ts";
-import type { Due, DueQueue } from "../../store/due-queue.ts";
+import type { Due, DueQueue, Later } from "../../store/due-queue.ts";
 import type { DecodedRecord, Store } from "../../store/store.ts";
 import { type DataVersion, firstVersion, nextVersion, readVersion } from "../data-version.ts";
 import { getProperty, property } from "../message/properties.ts";
@@ -48,7 +48,7 @@ export class DelayDelivery {
   #version: DataVersion;
   #dirty = false;
   #stopped = false;
-  #stopPersisting = (): void => {};
+  readonly #persistLater: Later;
 
   constructor(given: {
     store: Store;
@@ -65,6 +65,12 @@ export class DelayDelivery {
     this.#telemetry = given.telemetry;
     this.#dues = given.dues;
     this.#version = firstVersion(given.clock);
+    this.#persistLater = given.dues.later(persistPeriodMs, () => {
+      this.persist().catch((error) => {
+        this.#telemetry.log("error", "delayOffset.json could not be written", { error: `${error}` });
+        this.#persistLater.ask();
+      });
+    });
     this.#queues = Array.from({ length: given.levels.count }, (_, i) => ({
       level: i + 1,
       offset: 0,
@@ -85,16 +91,11 @@ export class DelayDelivery {
       queue.offset = Math.min(Math.max(offset, minOffset), maxOffset);
       this.#deliver(queue);
     }
-    this.#stopPersisting = this.#dues.every(persistPeriodMs, () => {
-      this.persist().catch((error) =>
-        this.#telemetry.log("error", "delayOffset.json could not be written", { error: `${error}` }),
-      );
-    });
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#stopPersisting();
+    this.#persistLater.stop();
     for (const queue of this.#queues) if (queue.due !== undefined) this.#dues.cancel(queue.due);
     await Promise.all(this.#queues.map(({ delivering }) => delivering));
     await this.persist();
@@ -110,12 +111,17 @@ export class DelayDelivery {
     if (!this.#dirty) return;
     this.#dirty = false;
     this.#version = nextVersion(this.#version, this.#clock);
-    await this.#file.save(() => ({
-      dataVersion: this.#version,
-      offsetTable: Object.fromEntries(
-        this.#queues.filter(({ offset }) => offset > 0).map(({ level, offset }) => [level, offset]),
-      ),
-    }));
+    try {
+      await this.#file.save(() => ({
+        dataVersion: this.#version,
+        offsetTable: Object.fromEntries(
+          this.#queues.filter(({ offset }) => offset > 0).map(({ level, offset }) => [level, offset]),
+        ),
+      }));
+    } catch (error) {
+      this.#dirty = true;
+      throw error;
+    }
   }
 
   #deliver(queue: Level): void {
@@ -176,6 +182,7 @@ export class DelayDelivery {
       if (offset > queue.offset) {
         queue.offset = offset;
         this.#dirty = true;
+        this.#persistLater.ask();
       }
       if (nextAtMs !== undefined || this.#stopped) return nextAtMs;
       if (offset >= this.#store.range(scheduleTopic, queueId).maxOffset) return undefined;

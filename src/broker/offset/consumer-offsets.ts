@@ -17,13 +17,16 @@ export class ConsumerOffsets {
   /** `topic@group` to queue id to the next offset to consume. */
   readonly #table = new Map<string, Map<number, number>>();
   #version: DataVersion;
+  readonly #changed: () => void;
   #dirty = false;
 
-  constructor(store: Store, topics: Topics, file: ConfigFile, clock: Clock) {
+  /** `changed` is told that there is something to persist. */
+  constructor(store: Store, topics: Topics, file: ConfigFile, clock: Clock, changed: () => void) {
     this.#store = store;
     this.#topics = topics;
     this.#file = file;
     this.#clock = clock;
+    this.#changed = changed;
     this.#version = firstVersion(clock);
   }
 
@@ -92,6 +95,7 @@ export class ConsumerOffsets {
     }
     if (queues.get(queueId) === offset) return;
     queues.set(queueId, offset);
+    if (!this.#dirty) this.#changed();
     this.#dirty = true;
   }
 }

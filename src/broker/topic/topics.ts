@@ -20,6 +20,7 @@ export interface Topic {
 export class Topics {
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
+  readonly #retryLater: () => void;
   readonly #file: ConfigFile;
   readonly #table = new Map<string, Topic>();
   #version: DataVersion;
@@ -28,10 +29,12 @@ export class Topics {
   #saving: Promise<void> | undefined;
   #changed: (topic: TopicConfig) => void = () => {};
 
-  constructor(file: ConfigFile, clock: Clock, telemetry: Telemetry) {
+  /** `retryLater` is told that `persist` is to be called again in a while. */
+  constructor(file: ConfigFile, clock: Clock, telemetry: Telemetry, retryLater: () => void) {
     this.#file = file;
     this.#clock = clock;
     this.#telemetry = telemetry;
+    this.#retryLater = retryLater;
     this.#version = firstVersion(clock);
   }
 
@@ -88,12 +91,13 @@ export class Topics {
     return topic.change <= this.#changesSaved ? undefined : this.#saveUntil(topic.change);
   }
 
-  /** Writes topics.json if it lacks anything. Trouble is only told: the next change, or the next call, tries again. */
+  /** Writes topics.json if it lacks anything. Trouble is told, and `retryLater`: the next call tries again. */
   async persist(): Promise<void> {
     try {
       await this.#saveUntil(this.#changes);
     } catch (error) {
       this.#telemetry.log("error", (error as WasmqError).message);
+      this.#retryLater();
     }
   }
 
