@@ -63,7 +63,6 @@ interface Group {
   length: number;
   /** Where in the region the bytes of which segment begin. */
   readonly pieces: { segment: Segment; at: number; from: number }[];
-  readonly created: Promise<void>[];
   entries: Entry[];
 }
 
@@ -101,6 +100,8 @@ export class CommitLog {
   /** Ends, well or not, with the sync that is under way. */
   #underWay: Promise<void> | undefined;
   #failure: WasmqError | undefined;
+  /** The last write found no room. */
+  #isFull = false;
   /** Who waits for what is under way. */
   readonly #settling: (() => void)[] = [];
 
@@ -122,8 +123,8 @@ export class CommitLog {
     this.#arrived = hooks.arrived;
     this.#onFailure = hooks.failed;
     const bytes = Math.max(pendingBytesMax, context.recordWindow.byteLength + recordBytesMax);
-    this.#filling = { region: context.core.allocate(bytes), length: 0, pieces: [], created: [], entries: [] };
-    this.#spare = { region: context.core.allocate(bytes), length: 0, pieces: [], created: [], entries: [] };
+    this.#filling = { region: context.core.allocate(bytes), length: 0, pieces: [], entries: [] };
+    this.#spare = { region: context.core.allocate(bytes), length: 0, pieces: [], entries: [] };
   }
 
   /** Memory for two records of the largest size, lent to recovery: nothing is appended before it ends. */
@@ -297,27 +298,27 @@ export class CommitLog {
         `the message takes ${size} bytes, more than a CommitLog file of ${segments.fileSize} can hold`,
       );
     }
-    const remaining = segments.endOffset - this.#end;
-    const fits = remaining > 0 && size + blankBytes <= remaining;
-    if (fits) {
-      if (group.pieces.length === 0) this.#addPiece(group, segments.holding(this.#end)!);
-      return false;
+    let current = segments.holding(this.#end);
+    let moved = false;
+    if (current !== undefined) {
+      const remaining = current.startOffset + segments.fileSize - this.#end;
+      if (size + blankBytes > remaining) {
+        if (group.pieces.length === 0) this.#addPiece(group, current);
+        core.encodeBlank(group.region, group.length, remaining);
+        group.length += blankBytes;
+        this.#end += remaining;
+        moved = true;
+        // There already where the storage had no room for what was to be written there.
+        current = segments.holding(this.#end);
+      }
     }
-    if (remaining > 0) {
-      if (group.pieces.length === 0) this.#addPiece(group, segments.holding(this.#end)!);
-      core.encodeBlank(group.region, group.length, remaining);
-      group.length += blankBytes;
-      this.#end += remaining;
-    }
-    let added: { segment: Segment; created: Eventually<void> };
     try {
-      added = segments.add();
+      current ??= segments.add();
     } catch (error) {
-      throw this.#fail(error, "a CommitLog file could not be made");
+      throw isFull(error) ? this.#full(error) : this.#fail(error, "a CommitLog file could not be made");
     }
-    if (added.created instanceof Promise) group.created.push(added.created);
-    this.#addPiece(group, added.segment);
-    return true;
+    if (group.pieces.at(-1)?.segment !== current) this.#addPiece(group, current);
+    return moved;
   }
 
   #addPiece(group: Group, segment: Segment): void {
@@ -338,21 +339,24 @@ export class CommitLog {
         return { file: segment.file, at, bytes: bytes.subarray(from, group.pieces[i + 1]?.from ?? group.length) };
       });
       const { storage } = this.#context;
+      const creating = group.pieces.flatMap(({ segment }) => segment.creating ?? []);
       attempt(
-        () =>
-          group.created.length === 0
-            ? storage.write(writes)
-            : Promise.all(group.created).then(() => storage.write(writes)),
+        () => (creating.length === 0 ? storage.write(writes) : Promise.all(creating).then(() => storage.write(writes))),
         () => {
           this.#writing = false;
+          this.#isFull = false;
           this.#writtenEnd = end;
           this.#written(this.#emptied(group));
           this.#ended();
         },
         (error) => {
           this.#writing = false;
-          const failure = this.#fail(error, "the CommitLog could not be written");
-          failAll(this.#emptied(group), failure);
+          if (isFull(error)) {
+            this.#takeBack(group, this.#full(error));
+          } else {
+            const failure = this.#fail(error, "the CommitLog could not be written");
+            failAll(this.#emptied(group), failure);
+          }
           this.#ended();
         },
       );
@@ -364,7 +368,6 @@ export class CommitLog {
     const entries = group.entries;
     group.entries = [];
     group.pieces.length = 0;
-    group.created.length = 0;
     group.length = 0;
     if (this.#filling.length > 0 && !this.#scheduled) {
       this.#scheduled = true;
@@ -374,6 +377,32 @@ export class CommitLog {
       });
     }
     return entries;
+  }
+
+  /**
+   * The storage had no room for a group: the log goes on where it ended before, and takes messages again as soon as there is
+   * room. What was appended behind the group has the wrong place now, and is refused with it.
+   */
+  #takeBack(group: Group, failure: WasmqError): void {
+    const behind = this.#filling;
+    const entries = [...group.entries, ...behind.entries];
+    for (const { queue } of entries) queue.nextOffset--;
+    for (const one of [group, behind]) {
+      one.entries = [];
+      one.pieces.length = 0;
+      one.length = 0;
+    }
+    this.#end = this.#writtenEnd;
+    failAll(entries, failure);
+  }
+
+  #full(error: unknown): WasmqError {
+    const failure = new WasmqError("SERVICE_NOT_AVAILABLE", "the store takes no messages: the disk is full", {
+      cause: error,
+    });
+    if (!this.#isFull) this.#context.telemetry.log("error", failure.message);
+    this.#isFull = true;
+    return failure;
   }
 
   #written(entries: Entry[]): void {
@@ -500,6 +529,10 @@ export class CommitLog {
 
 /** A blank record: its length and its magic; the rest of the file is left as it is. */
 const blankBytes = 8;
+
+function isFull(error: unknown): boolean {
+  return error instanceof WasmqError && error.code === "STORE_FULL";
+}
 
 function failAll(entries: readonly Entry[], failure: WasmqError): void {
   for (const entry of entries) entry.listener?.failed(failure);

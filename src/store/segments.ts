@@ -8,6 +8,8 @@ export interface Segment {
   readonly file: string;
   readonly startOffset: number;
   readonly dataBytesMax: number;
+  /** Ends when the file is there; undefined once it is. */
+  creating: Promise<void> | undefined;
 }
 
 /** The files of the CommitLog, as one range of bytes (MappedFileQueue). */
@@ -62,18 +64,36 @@ export class Segments {
           `${stat.name} does not follow the file before it, which ends at offset ${this.endOffset}`,
         );
       }
-      this.#list.push({ file: stat.name, startOffset, dataBytesMax: stat.dataBytesMax });
+      this.#list.push({ file: stat.name, startOffset, dataBytesMax: stat.dataBytesMax, creating: undefined });
     }
     return emptyLast ? this.#storage.delete(last.name) : undefined;
   }
 
-  /** Names the next segment; the file is there once `created` has ended. */
-  add(): { segment: Segment; created: Eventually<void> } {
+  /** Adds the next segment. Throws what the storage does, then or through `creating`; the segment is none of the list's then. */
+  add(): Segment {
     const startOffset = this.endOffset;
-    const segment = { file: offsetFileName("commitlog", startOffset), startOffset, dataBytesMax: this.fileSize };
+    const segment: Segment = {
+      file: offsetFileName("commitlog", startOffset),
+      startOffset,
+      dataBytesMax: this.fileSize,
+      creating: undefined,
+    };
     const created = this.#storage.create(segment.file, this.fileSize);
     this.#list.push(segment);
-    return { segment, created };
+    if (created instanceof Promise) {
+      segment.creating = created.then(
+        () => {
+          segment.creating = undefined;
+        },
+        (error) => {
+          this.#list.splice(this.#list.indexOf(segment));
+          throw error;
+        },
+      );
+      // Who writes to the segment hears of it.
+      segment.creating.catch(() => {});
+    }
+    return segment;
   }
 
   /** The segment that holds a byte, or undefined if none does. */

@@ -15,6 +15,8 @@ export class WaitingStorage implements LogStorage {
   syncMs = 0;
   /** Thrown by every write and sync while it is set. */
   failure: Error | undefined;
+  /** Thrown by every create while it is set. */
+  createFailure: Error | undefined;
   /** Files whose writes, or syncs, fail. */
   failsFor: RegExp | undefined;
   syncFailsFor: RegExp | undefined;
@@ -34,6 +36,7 @@ export class WaitingStorage implements LogStorage {
 
   async create(file: string, sizeBytes: number): Promise<void> {
     await later();
+    if (this.createFailure !== undefined) throw this.createFailure;
     this.inner.create(file, sizeBytes);
   }
 

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { WasmqError } from "../../src/ports/error.ts";
 import { WaitingStorage } from "../lib/faulty-storage.ts";
-import { messagesOf } from "../lib/in-process-client.ts";
-import { MemoryBroker } from "../lib/memory-broker.ts";
+import { copyOf, MemoryBroker } from "../lib/memory-broker.ts";
+import { type InProcessClient, messagesOf } from "../lib/remoting-client.ts";
 
 const running: { stop(): Promise<void> }[] = [];
 afterEach(async () => {
@@ -97,6 +98,51 @@ describe("SYNC_FLUSH", () => {
     ]);
     await expect(broker.stop()).rejects.toThrow(/the disk is gone/);
     expect(storage.inner.files.has("abort")).toBe(true);
+  });
+});
+
+describe.each(["SYNC_FLUSH", "ASYNC_FLUSH"] as const)("a full disk, %s", (mode) => {
+  const full = new WasmqError("STORE_FULL", "no room");
+
+  test("refuses messages, keeps those that are there, and takes messages again when there is room", async () => {
+    const { storage, client, broker } = await start(mode);
+    const kept: string[] = [];
+    const send = async (body: string) => {
+      const answer = await client.trySend("T", body.padEnd(500, "."));
+      if (answer.code === 0) kept.push(body);
+      else expect(answer).toMatchObject({ code: 14, remark: expect.stringContaining("the disk is full") });
+      return answer.code;
+    };
+    await send("first");
+    // Files of 8 KB: the disk is full in the middle of one, at its end, and while the next one is made.
+    for (let round = 0; round < 20; round++) {
+      storage.failure = full;
+      expect(await Promise.all([send(`refused ${round} a`), send(`refused ${round} b`)])).toEqual([14, 14]);
+      storage.failure = undefined;
+      if (round % 3 === 0) storage.createFailure = full;
+      expect([0, 14]).toContain(await send(`near ${round}`));
+      storage.createFailure = undefined;
+      const codes = await Promise.all(Array.from({ length: 1 + (round % 5) }, (_, i) => send(`kept ${round} ${i}`)));
+      expect(new Set(codes)).toEqual(new Set([0]));
+    }
+    const read = async (from: InProcessClient) => {
+      const bodies: string[] = [];
+      for (let offset = 0; offset < kept.length; ) {
+        const answer = await from.pull("G", "T", 0, offset, { subscription: "*" });
+        bodies.push(...messagesOf(answer).map(({ body }) => body.replace(/\.+$/, "")));
+        offset = Number(answer.fields["nextBeginOffset"]);
+      }
+      return bodies;
+    };
+    expect(await read(client)).toEqual(kept);
+    const afterCrash = await MemoryBroker.start(
+      { store: { mappedFileSizeCommitLog: 8192, mappedFileSizeConsumeQueue: 1000 } },
+      copyOf(storage.inner),
+    );
+    expect(await read(afterCrash.connect())).toEqual(kept);
+    await afterCrash.stop();
+    await broker.stop();
+    expect(storage.inner.files.has("abort")).toBe(false);
   });
 });
 

@@ -85,7 +85,7 @@ export class Topics {
 
   /**
    * Ends when topics.json has the topic; undefined if it has it already. What is promised to be kept of a topic is not to be
-   * told before: after a crash nobody would find it. Rejects with SYSTEM_ERROR; the next call tries again.
+   * told before: after a crash nobody would find it. Rejects with SYSTEM_ERROR or, for want of room, SERVICE_NOT_AVAILABLE; the next call tries again.
    */
   saved(topic: Topic): Promise<void> | undefined {
     return topic.change <= this.#changesSaved ? undefined : this.#saveUntil(topic.change);
@@ -146,7 +146,9 @@ export class Topics {
       this.#changesSaved = changes;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      throw new WasmqError("SYSTEM_ERROR", `topics.json could not be written: ${reason}`, { cause: error });
+      const code =
+        error instanceof WasmqError && error.code === "STORE_FULL" ? "SERVICE_NOT_AVAILABLE" : "SYSTEM_ERROR";
+      throw new WasmqError(code, `topics.json could not be written: ${reason}`, { cause: error });
     } finally {
       this.#saving = undefined;
     }
