@@ -19,6 +19,8 @@ export default defineConfig({
           name: "node",
           environment: "node",
           include: ["test/**/*.test.ts"],
+          // Run in the page itself; what drives a browser from outside is below e2e/.
+          exclude: ["test/hosts/browser/*.test.ts"],
         },
       },
       {
@@ -28,7 +30,7 @@ export default defineConfig({
       {
         test: {
           name: "browser",
-          include: everywhere,
+          include: [...everywhere, "test/hosts/browser/*.test.ts"],
           browser: {
             enabled: true,
             headless: true,

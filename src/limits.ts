@@ -119,3 +119,9 @@ export const jsonBodyBytesMax = 4 * 1024 * 1024;
 
 /** Responses are gathered in pieces of about this size before they are handed to the connection. */
 export const outputChunkBytesMax = 64 * 1024;
+
+/**
+ * Pages of files that a host without a page cache of its own keeps in memory: the tails of the log and of a few hundred queues,
+ * and what consumers that are a little behind read next.
+ */
+export const pageCacheBytesMax = 8 * 1024 * 1024;
