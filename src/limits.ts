@@ -3,13 +3,6 @@
 /** RocketMQ's frame limit (NettyDecoder, com.rocketmq.remoting.frameMaxLength), the length field included. */
 export const frameBytesMax = 16_777_216;
 
-/**
- * Bytes of frames that have begun and not ended, over all connections. Room for sixteen of the largest frames, or for
- * thousands of ordinary ones; beyond it the connection that holds the most is closed, so that half-sent frames of hostile or
- * stalled peers can't fill the memory, nor the room of honest ones.
- */
-export const partialFrameBytesTotalMax = 16 * frameBytesMax;
-
 /** An unfinished frame below this is not counted: it is about what a socket brings at a time, and a connection costs as much. */
 export const partialFrameBytesMin = 64 * 1024;
 
@@ -57,9 +50,6 @@ export const youngQueueBytesMax = 4 * 1024 * 1024 * 1024;
  */
 export const lostUnitsMax = 1_000_000;
 
-/** Pulls that may be held at once. Each costs about 1 KB; a pull beyond it is answered at once, as if its time were up. */
-export const heldPullsMax = 100_000;
-
 /** The longest a pull may be held (RocketMQ's clients ask for 15 to 30 s and give up themselves soon after). */
 export const pullHoldMsMax = 60_000;
 
@@ -72,6 +62,12 @@ export const producerGroupsPerClientMax = 1_024;
 
 /** A client's id is its address, its process and a name of its own: some 50 characters. It is kept with each of its groups. */
 export const clientIdCharsMax = 1_024;
+
+/**
+ * What a host keeps of one connection that outlives the broker's memory: heartbeats, locks, and the pulls that wait. A client with a
+ * thousand subscriptions and as many held pulls has some 700 KB; one with more connects anew.
+ */
+export const keptConnectionBytesMax = 1024 * 1024;
 
 /** Queues locked for orderly consumption, over all groups; each costs some 200 bytes until it expires. */
 export const queueLocksMax = 100_000;
@@ -96,18 +92,6 @@ export const connectionIdleMsMax = 120_000;
 /** Responses queued on a connection whose peer does not read, before its requests are left unread too. */
 export const sendBufferBytesMax = 4 * 1024 * 1024;
 
-/**
- * Bytes that wait for one connection's peer to read them before it is closed. Beyond sendBufferBytesMax it is sent no messages
- * any more; what still comes is small answers and notifications, of which a peer that reads at all never has this many.
- */
-export const unsentBytesMax = 32 * 1024 * 1024;
-
-/**
- * The same over all connections: room for 64 answers of the largest message at a time. Beyond it nobody is sent messages until
- * connections that still had not read what an earlier turn sent are closed, those with the most first.
- */
-export const unsentBytesTotalMax = 256 * 1024 * 1024;
-
 /** Open files kept by a host; each queue file in use wants one, and 1,024 is a usual limit of a process. */
 export const openFilesMax = 512;
 
@@ -121,7 +105,108 @@ export const jsonBodyBytesMax = 4 * 1024 * 1024;
 export const outputChunkBytesMax = 64 * 1024;
 
 /**
+ * What a broker's memory may hold of what grows with its clients. Each bound is kept by a counter; the same engine runs with the
+ * budget of a server and with that of a page.
+ */
+export interface MemoryBudget {
+  /**
+   * Bytes of frames that have begun and not ended, over all connections. Beyond it the connection that holds the most is closed, so that
+   * half-sent frames of hostile or stalled peers can't fill the memory, nor the room of honest ones.
+   */
+  readonly partialFrameBytesTotalMax: number;
+  /**
+   * Bytes that wait for one connection's peer to read them before it is closed. Beyond sendBufferBytesMax it is sent no messages
+   * any more; what still comes is small answers and notifications, of which a peer that reads at all never has this many.
+   */
+  readonly unsentBytesMax: number;
+  /**
+   * The same over all connections. Beyond it nobody is sent messages until connections that still had not read what an earlier turn
+   * sent are closed, those with the most first.
+   */
+  readonly unsentBytesTotalMax: number;
+  /** Pulls that may be held at once. Each costs about 1 KB; a pull beyond it is answered at once, as if its time were up. */
+  readonly heldPullsMax: number;
+}
+
+/** Room for sixteen of the largest frames, and for 64 answers of the largest message, at a time. */
+export const serverBudget: MemoryBudget = {
+  partialFrameBytesTotalMax: 16 * frameBytesMax,
+  unsentBytesMax: 32 * 1024 * 1024,
+  unsentBytesTotalMax: 256 * 1024 * 1024,
+  heldPullsMax: 100_000,
+};
+
+/**
+ * For a Durable Object (128 MB an isolate, which objects may share) and a page: 64 MB in all. Records that wait for their write and the
+ * windows of the core take 22 MiB at most, unfinished frames one of the largest, answers 8 MiB, held pulls 4 MB; the rest is for what
+ * the broker knows of topics, groups and clients.
+ */
+export const smallBudget: MemoryBudget = {
+  partialFrameBytesTotalMax: frameBytesMax,
+  unsentBytesMax: 6 * 1024 * 1024,
+  unsentBytesTotalMax: 8 * 1024 * 1024,
+  heldPullsMax: 4_000,
+};
+
+/** A file of a store: Apache's sizes of files are Java ints (MessageStoreConfig). */
+export const storeFileBytesMax = 2_147_483_647;
+
+/** A `broker.conf`: some 400 keys are known to Apache, of some 40 bytes each. */
+export const brokerConfBytesMax = 64 * 1024;
+
+/** The largest `maxMessageSize` of a store: its largest record, with all else in it, has to fit into `pendingBytesMax`. */
+export const maxMessageSizeMax = pendingBytesMax - 64 * 1024;
+
+/** Zeros of a store's file are left out of an archive by blocks of this size, which is that of a file system's holes. */
+export const sparseBlockBytes = 4096;
+
+/** Ranges of one sparse file in an archive: one block in two of the largest file. */
+export const sparseRangesMax = 262_144;
+
+/** The extended header of an archive's entry: a path, a time and three numbers, or what other programs add. */
+export const archiveHeaderBytesMax = 64 * 1024;
+
+/** A path in an archive: the store's longest have a topic of 255 characters in them. */
+export const archivePathBytesMax = 1_024;
+
+/** Files of one archive; a name costs some 200 bytes until the end. 100,000 topics of four queues have 400,000. */
+export const archiveFilesMax = 1_000_000;
+
+/** What an export reads and hands on at a time, and an import gathers before it writes. */
+export const archiveChunkBytes = 256 * 1024;
+export const importBatchBytesMax = 1024 * 1024;
+
+/** A file that may be replaced while a store is exported is taken at one go up to this size: a topics.json of 100,000 topics. */
+export const exportedAtOnceBytesMax = 24 * 1024 * 1024;
+
+/**
  * Pages of files that a host without a page cache of its own keeps in memory: the tails of the log and of a few hundred queues,
  * and what consumers that are a little behind read next.
  */
 export const pageCacheBytesMax = 8 * 1024 * 1024;
+
+/**
+ * The client: what the body of one received message may inflate to. Producers keep to 4 MiB before they compress unless told
+ * otherwise; four times that leaves room for those, and a few bytes that claim a gigabyte are turned away.
+ */
+export const inflatedBodyBytesMax = 16 * 1024 * 1024;
+
+/**
+ * The client: blocks and window of one Zstandard frame. 16 MiB in blocks of the usual 128 KiB are 128 of them; each moves the whole
+ * window, so that both are bounded: 256 of 8 MiB take a fraction of a second.
+ */
+export const zstdBlocksMax = 256;
+export const zstdWindowBytesMax = 8 * 1024 * 1024;
+
+/**
+ * The client: requests and bytes of sends that wait for their answers, over all its producers; more wait for room. 64 MiB are
+ * sixteen of the largest messages, 8,192 small ones keep a fast broker busy.
+ */
+export const sendsInFlightMax = 8_192;
+export const sendBytesInFlightMax = 64 * 1024 * 1024;
+
+/** The client: what it lets wait on one line before one-way sends wait themselves. */
+export const onewayUnsentBytesMax = 4 * 1024 * 1024;
+
+/** The client: topics whose routes it keeps; an application that sends to more loses those it used longest ago. */
+export const cachedRoutesMax = 10_000;

@@ -3,6 +3,7 @@ import { DelayLevels, defaultDelayLevels } from "./broker/delay/delay-levels.ts"
 import { deliverTimeAsTagsCode } from "./broker/delay/park.ts";
 import { checkTopicName } from "./broker/names.ts";
 import type { TopicConfig } from "./broker/topic/topic-config.ts";
+import { type MemoryBudget, serverBudget } from "./limits.ts";
 import { localBroker, RouteTable } from "./namesrv/route-table.ts";
 import { WasmqError } from "./ports/error.ts";
 import type { Connection, ConnectionHandler } from "./ports/network.ts";
@@ -20,13 +21,18 @@ export interface BrokerOptions {
   /** `host:port` of the broker for a client that came by `localAddress`. */
   readonly brokerAddress: (localAddress: string) => string;
   readonly store?: Partial<Omit<StoreOptions, "tagsCodeOf">>;
+  /** Default `serverBudget`. */
+  readonly budget?: MemoryBudget;
   /** RocketMQ's setting of that name: the delay of each level. */
   readonly messageDelayLevel?: string;
 }
 
 export interface RunningBroker {
-  /** Takes a connection that speaks remoting, to the NameServer or to the broker. */
-  accept(connection: Connection): ConnectionHandler;
+  /**
+   * Takes a connection that speaks remoting, to the NameServer or to the broker. `kept` is what it was last given to keep
+   * (`Connection.keep`), for one that was open before this broker started.
+   */
+  accept(connection: Connection, kept?: Uint8Array): ConnectionHandler;
   /** Answers what was sent, ends the connections, keeps everything and gives the store back. Asked again: the same stop. */
   stop(): Promise<void>;
 }
@@ -46,12 +52,14 @@ export async function startBroker(ports: Ports, options: BrokerOptions): Promise
   const store = new Store(ports, { ...defaultStoreOptions, ...options.store, tagsCodeOf }, dues);
   await store.open();
   const { brokerName, clusterName, storeHost } = options;
+  const budget = options.budget ?? serverBudget;
   const broker = new Broker(ports, store, dues, {
     brokerName,
     clusterName,
     regionId: "DefaultRegion",
     storeHost: store.core.encodeHost(storeHost.address, storeHost.port),
     messageDelayLevel,
+    heldPullsMax: budget.heldPullsMax,
   });
   const routes = new RouteTable();
   const register = (topics: readonly TopicConfig[]): void => {
@@ -68,7 +76,7 @@ export async function startBroker(ports: Ports, options: BrokerOptions): Promise
   }
   register(Array.from(broker.topics.all(), ({ config }) => config));
   broker.topics.onChange((config) => register([config]));
-  const remoting = new Remoting(broker, routes, ports, { brokerAddress: options.brokerAddress });
+  const remoting = new Remoting(broker, routes, ports, { brokerAddress: options.brokerAddress, budget });
   const stop = async (): Promise<void> => {
     // What has arrived is taken, written (and synced, if it is waited for) and answered first.
     await new Promise<void>((resolve) => ports.scheduler.soon(resolve));
@@ -81,7 +89,7 @@ export async function startBroker(ports: Ports, options: BrokerOptions): Promise
   // A second stop must not touch a store that may be another's by then.
   let stopped: Promise<void> | undefined;
   return {
-    accept: (connection) => remoting.accept(connection),
+    accept: (connection, kept) => remoting.accept(connection, kept),
     stop() {
       stopped ??= stop();
       return stopped;

@@ -85,7 +85,7 @@ export class Broker {
       entropy,
       settings,
     });
-    this.pulls = new Pulls({ store, topics, groups, consumers, offsets, clock, dues });
+    this.pulls = new Pulls({ store, topics, groups, consumers, offsets, clock, dues, heldMax: settings.heldPullsMax });
     this.sendBacks = new SendBacks({ store, topics, groups, levels, entropy, settings });
     this.#delivery = new DelayDelivery({
       store,
@@ -119,10 +119,13 @@ export class Broker {
     await this.offsets.persist();
   }
 
-  /** Registers a client's groups (ClientManageProcessor.heartBeat). The retry topic of a consumer group is made at once. */
-  heartbeat(client: Client, heartbeat: Heartbeat): void {
-    const nowMs = this.#ports.clock.now();
-    this.#expireClients(nowMs);
+  /**
+   * Registers a client's groups (ClientManageProcessor.heartBeat). The retry topic of a consumer group is made at once.
+   * `resumedFromMs`: the client said so before the broker started, and nobody is told what all know.
+   */
+  heartbeat(client: Client, heartbeat: Heartbeat, resumedFromMs?: number): void {
+    const nowMs = resumedFromMs ?? this.#ports.clock.now();
+    if (resumedFromMs === undefined) this.#expireClients(nowMs);
     const { clientId, language, version } = heartbeat;
     const info = { clientId, language, version };
     checkClientId(clientId);
@@ -130,7 +133,7 @@ export class Broker {
     for (const consumer of heartbeat.consumers) {
       const config = this.groups.findOrCreate(consumer.group);
       this.topics.findOrCreateForGroup(retryTopicOf(consumer.group), config.retryQueueNums, 0);
-      this.consumers.register(client, info, consumer, nowMs);
+      this.consumers.register(client, info, consumer, nowMs, resumedFromMs === undefined);
     }
   }
 
@@ -138,7 +141,7 @@ export class Broker {
    * Locks queues for a client of a group, or renews its locks; those that it holds afterwards. Queues that this broker does not
    * have are never held.
    */
-  lock(group: string, clientId: string, queues: readonly QueueName[]): QueueName[] {
+  lock(group: string, clientId: string, queues: readonly QueueName[], atMs = this.#ports.clock.now()): QueueName[] {
     checkClientId(clientId);
     this.groups.findOrCreate(group);
     return this.locks.lock(
@@ -148,6 +151,7 @@ export class Broker {
         const found = this.topics.find(topic);
         return found !== undefined && hasQueue(found.config, queueId);
       }),
+      atMs,
     );
   }
 

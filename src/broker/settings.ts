@@ -6,4 +6,6 @@ export interface BrokerSettings {
   /** The broker's address in records and message ids, as `Core.encodeHost` makes it; tools connect to it. */
   readonly storeHost: Uint8Array;
   readonly messageDelayLevel: string;
+  /** MemoryBudget.heldPullsMax. */
+  readonly heldPullsMax: number;
 }

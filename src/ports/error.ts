@@ -21,7 +21,12 @@ export type ErrorCode =
   | "STORE_UNWRITABLE"
   | "STORE_FULL"
   | "ADDRESS_IN_USE"
-  | "ADDRESS_UNUSABLE";
+  | "ADDRESS_UNUSABLE"
+  // What only a client meets.
+  | "CONNECTION_CLOSED"
+  | "REQUEST_TIMEOUT"
+  | "CLIENT_CLOSED"
+  | "MESSAGE_UNREADABLE";
 
 /** The world's trouble, told with a stable code and a free message. Our own bugs are plain `Error`s. */
 export class WasmqError extends Error {

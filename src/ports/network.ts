@@ -13,6 +13,12 @@ export interface Connection {
   /** Bytes sent that the host still holds, since the peer does not read them. */
   readonly unsentBytes: number;
 
+  /**
+   * Keeps what is to be given to `accept` when this connection outlives the broker's memory; undefined if nothing can be. Absent where
+   * a connection ends with the memory. May be called often.
+   */
+  keep?(state: Uint8Array | undefined): void;
+
   /** Ends the connection at once, dropping what is unsent; `closed` of its handler follows. */
   abort(): void;
 

@@ -3,7 +3,7 @@ import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { loadCoreModule } from "#core-wasm";
 import { startInMemory } from "../../src/hosts/memory/host.ts";
-import { frameBytesMax, sendBufferBytesMax, unsentBytesMax, unsentBytesTotalMax } from "../../src/limits.ts";
+import { frameBytesMax, sendBufferBytesMax, serverBudget } from "../../src/limits.ts";
 import type { Connection, ConnectionHandler } from "../../src/ports/network.ts";
 import type { RunningBroker } from "../../src/wasmq.ts";
 import { InProcessClient } from "../lib/in-process-client.ts";
@@ -40,7 +40,7 @@ describe("peers who do not read", () => {
     expect(peer.unsentBytes).toBeGreaterThan(sendBufferBytesMax);
     expect(peer.unsentBytes).toBeLessThan(2 * sendBufferBytesMax);
     expect(peer.isClosed).toBe(false);
-    peer.unsentBytes = unsentBytesMax;
+    peer.unsentBytes = serverBudget.unsentBytesMax;
     peer.handler.received(requestFrame(105, 41, { topic: "T" }));
     expect(peer.isClosed).toBe(true);
   });
@@ -52,7 +52,7 @@ describe("peers who do not read", () => {
     await client.trySend("T", new Uint8Array(sendBufferBytesMax));
     await turn();
     const unsent = peers.reduce((sum, { unsentBytes }) => sum + unsentBytes, 0);
-    expect(unsent).toBeLessThan(unsentBytesTotalMax + 2 * sendBufferBytesMax);
+    expect(unsent).toBeLessThan(serverBudget.unsentBytesTotalMax + 2 * sendBufferBytesMax);
     let answer = await client.pull("G", "T", 0, 1, { subscription: "*" });
     for (let i = 0; i < 10 && answer.code !== 0; i++) answer = await client.pull("G", "T", 0, 1, { subscription: "*" });
     expect(answer.code).toBe(0);

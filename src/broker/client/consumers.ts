@@ -47,8 +47,8 @@ export class Consumers {
     return [...ids];
   }
 
-  /** True if a member or a subscription is new, changed or gone. */
-  register(client: Client, info: ClientInfo, heartbeat: ConsumerHeartbeat, nowMs: number): boolean {
+  /** True if a member or a subscription is new, changed or gone; the members are told then, if `notifies`. */
+  register(client: Client, info: ClientInfo, heartbeat: ConsumerHeartbeat, nowMs: number, notifies: boolean): boolean {
     let group = this.#groups.get(heartbeat.group);
     if (group === undefined) {
       group = {
@@ -68,7 +68,7 @@ export class Consumers {
     group.members.set(client, { info, seenAtMs: nowMs });
     const subscribed = heartbeat.subscriptions !== undefined && updateSubscriptions(group, heartbeat.subscriptions);
     const changed = known?.info.clientId !== info.clientId || subscribed;
-    if (changed) this.#notify(group);
+    if (changed && notifies) this.#notify(group);
     return changed;
   }
 

@@ -24,8 +24,8 @@ export class QueueLocks {
     this.#clock = clock;
   }
 
-  /** Locks or renews; the queues that the client holds afterwards. The queues are there, the names checked. */
-  lock(group: string, clientId: string, queues: readonly QueueName[]): QueueName[] {
+  /** Locks or renews, as asked at a time; the queues that the client holds afterwards. The queues are there, the names checked. */
+  lock(group: string, clientId: string, queues: readonly QueueName[], atMs: number): QueueName[] {
     let locks = this.#locks.get(group);
     if (locks === undefined) {
       locks = new Map();
@@ -39,7 +39,7 @@ export class QueueLocks {
       if (lock === undefined && this.#count >= queueLocksMax) continue;
       if (lock === undefined || lock.clientId === clientId || isExpired(lock.renewedAtMs, nowMs)) {
         if (lock === undefined) this.#count++;
-        locks.set(key, { clientId, renewedAtMs: nowMs });
+        locks.set(key, { clientId, renewedAtMs: atMs });
         held.push(queue);
       }
     }

@@ -1,22 +1,24 @@
-import { heldPullsMax } from "../../limits.ts";
 import type { Due, DueQueue } from "../../store/due-queue.ts";
 import type { Client } from "../client/client.ts";
 
 /** Requests that wait for messages of a queue, until some come or their time is up (PullRequestHoldService). */
 export class HeldPulls<T extends { readonly client: Client }> {
   readonly #dues: DueQueue;
+  readonly #heldMax: number;
   readonly #expired: (held: T) => void;
   readonly #queues = new Map<string, Set<Waiting<T>>>();
   #count = 0;
 
-  constructor(dues: DueQueue, expired: (held: T) => void) {
+  /** `heldMax`: MemoryBudget.heldPullsMax. */
+  constructor(dues: DueQueue, heldMax: number, expired: (held: T) => void) {
     this.#dues = dues;
+    this.#heldMax = heldMax;
     this.#expired = expired;
   }
 
   /** False if as many are held as may be. */
   hold(held: T, topic: string, queueId: number, untilMs: number): boolean {
-    if (this.#count >= heldPullsMax) return false;
+    if (this.#count >= this.#heldMax) return false;
     const key = keyOf(topic, queueId);
     let queue = this.#queues.get(key);
     if (queue === undefined) {

@@ -29,6 +29,8 @@ export interface Pull {
   /** The subscription the request itself carries, or undefined to go by the group's. */
   readonly expression: { readonly text: string; readonly type: string | undefined } | undefined;
   readonly subscriptionVersion: bigint;
+  /** When it was asked, if that was before the broker started; undefined for now. */
+  readonly askedAtMs?: number | undefined;
 }
 
 export type PullOutcome = "FOUND" | "NOT_FOUND" | "RETRY_IMMEDIATELY" | "OFFSET_MOVED";
@@ -45,6 +47,8 @@ export interface PullResult {
 
 /** Told once, now or when messages have come or the time is up. */
 export interface PullListener {
+  /** There are no messages yet: the answer takes a while. May be told again. */
+  held?(): void;
   pulled(result: PullResult): void;
   failed(error: WasmqError): void;
 }
@@ -69,6 +73,7 @@ export class Pulls {
     offsets: ConsumerOffsets;
     clock: Clock;
     dues: DueQueue;
+    heldMax: number;
   }) {
     this.#store = given.store;
     this.#topics = given.topics;
@@ -76,7 +81,7 @@ export class Pulls {
     this.#consumers = given.consumers;
     this.#offsets = given.offsets;
     this.#clock = given.clock;
-    this.#held = new HeldPulls(given.dues, (held) => this.#answer(held, "last"));
+    this.#held = new HeldPulls(given.dues, given.heldMax, (held) => this.#answer(held, "last"));
   }
 
   /**
@@ -115,7 +120,8 @@ export class Pulls {
   }
 
   #suspendUntilMs(pull: Pull): number {
-    return pull.suspendMs <= 0 ? 0 : this.#clock.now() + Math.min(pull.suspendMs, pullHoldMsMax);
+    if (pull.suspendMs <= 0) return 0;
+    return (pull.askedAtMs ?? this.#clock.now()) + Math.min(pull.suspendMs, pullHoldMsMax);
   }
 
   #answer(held: Held, pass: Pass): void {
@@ -153,7 +159,10 @@ export class Pulls {
       if (result.nextOffset < this.#store.range(held.topic, held.queueId).maxOffset) outcome = "RETRY_IMMEDIATELY";
       else {
         held.offset = result.nextOffset;
-        if (this.#held.hold(held, held.topic, held.queueId, held.suspendUntilMs)) return;
+        if (this.#held.hold(held, held.topic, held.queueId, held.suspendUntilMs)) {
+          held.listener.held?.();
+          return;
+        }
       }
     }
     held.listener.pulled({

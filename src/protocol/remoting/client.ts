@@ -49,7 +49,8 @@ export function heartBeat(request: Request, remoting: Remoting): void {
       ];
     }),
   };
-  remoting.broker.heartbeat(request.session, heartbeat);
+  remoting.broker.heartbeat(request.session, heartbeat, request.resumedFromMs);
+  request.session.keep((kept) => kept.heartbeat(clientId, request.kept()));
   request.reply(responseCode.success);
 }
 
@@ -61,6 +62,7 @@ export function unregisterClient(request: Request, remoting: Remoting): void {
     fields.optionalText("producerGroup"),
     fields.optionalText("consumerGroup"),
   );
+  request.session.keep((kept) => kept.unregistered(request.kept()));
   request.reply(responseCode.success);
 }
 

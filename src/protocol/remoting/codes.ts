@@ -15,12 +15,15 @@ export const requestCode = {
   unregisterClient: 35,
   consumerSendMessageBack: 36,
   getConsumerListByGroup: 38,
+  checkTransactionState: 39,
   notifyConsumerIdsChanged: 40,
   lockBatch: 41,
   unlockBatch: 42,
   checkClientConfig: 46,
   getRouteInfoByTopic: 105,
   getBrokerClusterInfo: 106,
+  resetConsumerClientOffset: 220,
+  getConsumerRunningInfo: 307,
   sendMessageV2: 310,
   sendBatchMessage: 320,
   litePullMessage: 361,
@@ -29,9 +32,15 @@ export const requestCode = {
 /** Numbers of org.apache.rocketmq.remoting.protocol.ResponseCode and RemotingSysResponseCode. */
 export const responseCode = {
   success: 0,
+  flushDiskTimeout: 10,
+  slaveNotAvailable: 11,
+  flushSlaveTimeout: 12,
   pullNotFound: 19,
   pullRetryImmediately: 20,
   pullOffsetMoved: 21,
+  noBuyerId: 204,
+  notInCurrentUnit: 205,
+  flowControl: 215,
 } as const;
 
 const systemError = 1;
@@ -58,4 +67,12 @@ const firstVersionWithInvalidParameter = 413;
 export function numberOf(code: ErrorCode, clientVersion: number): number {
   if (code === "INVALID_PARAMETER" && clientVersion < firstVersionWithInvalidParameter) return systemError;
   return numbers[code] ?? systemError;
+}
+
+const names = new Map(Object.entries(numbers).map(([code, number]) => [number, code as ErrorCode]));
+
+/** The stable code of an answer that is no success, as its client names it; a number without a name is a system error. */
+export function errorCodeOf(number: number): ErrorCode {
+  if (number === responseCode.flowControl) return "SYSTEM_BUSY";
+  return names.get(number) ?? "SYSTEM_ERROR";
 }

@@ -1,4 +1,4 @@
-import { frameBytesMax, headerBytesMax, partialFrameBytesMin, partialFrameBytesTotalMax } from "../../limits.ts";
+import { frameBytesMax, headerBytesMax, partialFrameBytesMin } from "../../limits.ts";
 
 /*
  * A frame (RemotingCommand, NettyDecoder), big-endian:
@@ -12,6 +12,8 @@ const lengthBytes = 4;
 const prefixBytes = 8;
 
 export interface Frame {
+  /** The whole of it. */
+  readonly bytes: Uint8Array;
   readonly serializeType: number;
   readonly header: Uint8Array;
   readonly body: Uint8Array;
@@ -22,8 +24,14 @@ export class FrameError extends Error {}
 
 /** The unfinished frames of all connections of a broker. */
 export class PartialFrames {
+  readonly #bytesMax: number;
   readonly #held = new Map<FrameReader, number>();
   #bytes = 0;
+
+  /** `bytesMax`: MemoryBudget.partialFrameBytesTotalMax, or what one end of one line may hold. */
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
 
   /**
    * Counts what a reader holds now. When all together hold too much, those that hold the most give way; if that is the reader
@@ -37,7 +45,7 @@ export class PartialFrames {
     }
     this.#held.set(reader, bytes);
     this.#bytes += bytes;
-    while (this.#bytes > partialFrameBytesTotalMax) {
+    while (this.#bytes > this.#bytesMax) {
       let largest = reader;
       for (const [other, held] of this.#held) if (held > this.#held.get(largest)!) largest = other;
       if (largest === reader) throw new FrameError(tooMany);
@@ -147,6 +155,7 @@ function frameOf(bytes: Uint8Array, at: number, end: number): Frame {
   if (bodyAt > end) throw new FrameError("a header longer than its frame");
   if (headerLength > headerBytesMax) throw new FrameError(`a header of more than ${headerBytesMax} bytes`);
   return {
+    bytes: bytes.subarray(at, end),
     serializeType: bytes[at + 4]!,
     header: bytes.subarray(at + prefixBytes, bodyAt),
     body: bytes.subarray(bodyAt, end),

@@ -8,7 +8,9 @@ import type { Request } from "./session.ts";
 /** 41 (AdminBrokerProcessor.lockBatchMQ). */
 export function lockBatch(request: Request, remoting: Remoting): void {
   const { group, clientId, queues } = readLocks(request);
-  const lockOKMQSet = remoting.broker.lock(group, clientId, queues);
+  const lockOKMQSet = remoting.broker.lock(group, clientId, queues, request.resumedFromMs);
+  const atMs = request.resumedFromMs ?? remoting.nowMs();
+  request.session.keep((kept) => kept.locked(group, clientId, lockOKMQSet, atMs));
   request.reply(responseCode.success, "", undefined, writeBody({ lockOKMQSet }));
 }
 
@@ -16,6 +18,7 @@ export function lockBatch(request: Request, remoting: Remoting): void {
 export function unlockBatch(request: Request, remoting: Remoting): void {
   const { group, clientId, queues } = readLocks(request);
   remoting.broker.locks.unlock(group, clientId, queues);
+  request.session.keep((kept) => kept.unlocked(group, clientId, queues));
   request.reply(responseCode.success);
 }
 

@@ -1,8 +1,9 @@
 import type { PullListener, PullOutcome, PullResult } from "../../broker/pull/pull.ts";
 import type { WasmqError } from "../../ports/error.ts";
 import { responseCode } from "./codes.ts";
+import type { KeptRequest } from "./kept.ts";
 import type { Remoting } from "./remoting.ts";
-import type { Answer, Request } from "./session.ts";
+import type { Answer, Request, Session } from "./session.ts";
 
 /** Bits of a pull's sysFlag (PullSysFlag). */
 const commitOffsetBit = 1;
@@ -20,6 +21,7 @@ const codes: Readonly<Record<PullOutcome, number>> = {
 export function pullMessage(request: Request, remoting: Remoting): void {
   const { fields } = request.header;
   const sysFlag = fields.int("sysFlag");
+  const isResumed = request.resumedFromMs !== undefined;
   remoting.broker.pulls.pull(
     {
       group: fields.text("consumerGroup"),
@@ -28,24 +30,36 @@ export function pullMessage(request: Request, remoting: Remoting): void {
       offset: fields.long("queueOffset"),
       messagesMax: fields.int("maxMsgNums"),
       bytesMax: fields.optionalLong("maxMsgBytes"),
-      commitOffset: (sysFlag & commitOffsetBit) !== 0 ? fields.exactLong("commitOffset") : undefined,
+      // Taken when it came; meanwhile the group may have gone on.
+      commitOffset: !isResumed && (sysFlag & commitOffsetBit) !== 0 ? fields.exactLong("commitOffset") : undefined,
       suspendMs: (sysFlag & suspendBit) !== 0 ? fields.long("suspendTimeoutMillis") : 0,
       expression:
         (sysFlag & subscriptionBit) !== 0
           ? { text: fields.optionalText("subscription") ?? "*", type: fields.optionalText("expressionType") }
           : undefined,
       subscriptionVersion: fields.big("subVersion"),
+      askedAtMs: request.resumedFromMs,
     },
     request.session,
-    new PullReply(request.answer),
+    new PullReply(request),
   );
 }
 
 class PullReply implements PullListener {
   readonly #answer: Answer;
+  readonly #session: Session;
+  /** Only where it may have to be kept. */
+  readonly #kept: KeptRequest | undefined;
 
-  constructor(answer: Answer) {
-    this.#answer = answer;
+  constructor(request: Request) {
+    this.#answer = request.answer;
+    this.#session = request.session;
+    this.#kept = request.session.connection.keep === undefined ? undefined : request.kept();
+  }
+
+  held(): void {
+    const request = this.#kept;
+    if (request !== undefined) this.#session.keep((kept) => kept.held(this.#answer.opaque, request));
   }
 
   pulled({ outcome, status, nextOffset, minOffset, maxOffset, records }: PullResult): void {

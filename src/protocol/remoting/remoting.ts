@@ -1,6 +1,7 @@
 import type { Broker } from "../../broker/broker.ts";
-import { unsentBytesTotalMax } from "../../limits.ts";
+import type { MemoryBudget } from "../../limits.ts";
 import type { RouteTable } from "../../namesrv/route-table.ts";
+import type { Clock } from "../../ports/clock.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { Connection, ConnectionHandler } from "../../ports/network.ts";
 import type { Scheduler } from "../../ports/scheduler.ts";
@@ -27,6 +28,7 @@ import { viewMessageById } from "./view-message.ts";
 export interface RemotingOptions {
   /** The broker's `host:port` for clients that came by `localAddress`. */
   readonly brokerAddress: (localAddress: string) => string;
+  readonly budget: MemoryBudget;
 }
 
 type Handler = (request: Request, remoting: Remoting) => void | Promise<void>;
@@ -61,7 +63,8 @@ export class Remoting {
   readonly broker: Broker;
   readonly routes: RouteTable;
   readonly options: RemotingOptions;
-  readonly partialFrames = new PartialFrames();
+  readonly partialFrames: PartialFrames;
+  readonly #clock: Clock;
   readonly #scheduler: Scheduler;
   readonly #telemetry: Telemetry;
   readonly #sessions = new Set<Session>();
@@ -74,19 +77,23 @@ export class Remoting {
   constructor(
     broker: Broker,
     routes: RouteTable,
-    ports: { readonly scheduler: Scheduler; readonly telemetry: Telemetry },
+    ports: { readonly clock: Clock; readonly scheduler: Scheduler; readonly telemetry: Telemetry },
     options: RemotingOptions,
   ) {
     this.broker = broker;
     this.routes = routes;
     this.options = options;
+    this.partialFrames = new PartialFrames(options.budget.partialFrameBytesTotalMax);
+    this.#clock = ports.clock;
     this.#scheduler = ports.scheduler;
     this.#telemetry = ports.telemetry;
   }
 
-  accept(connection: Connection): ConnectionHandler {
+  /** `kept`: what the connection's host was last given to keep, if the connection was there before the broker's memory. */
+  accept(connection: Connection, kept?: Uint8Array): ConnectionHandler {
     const session = new Session(this, connection);
     this.#sessions.add(session);
+    if (kept !== undefined) session.resume(kept);
     return {
       received: (bytes) => {
         try {
@@ -128,12 +135,21 @@ export class Remoting {
 
   /** True while all connections together have so much unread that none is sent messages. */
   get isFull(): boolean {
-    return this.#unsentBytes + this.#queuedBytes > unsentBytesTotalMax;
+    return this.#unsentBytes + this.#queuedBytes > this.options.budget.unsentBytesTotalMax;
   }
 
   /** Bytes that leave with the next flush. */
   queued(bytes: number): void {
     this.#queuedBytes += bytes;
+  }
+
+  nowMs(): number {
+    return this.#clock.now();
+  }
+
+  /** See `Scheduler.soon`. */
+  soon(task: () => void): void {
+    this.#scheduler.soon(task);
   }
 
   flushSoon(session: Session): void {
@@ -164,9 +180,14 @@ export class Remoting {
       this.#unread.add(session);
       bytes += unsentBytes;
     }
+    const { unsentBytesTotalMax } = this.options.budget;
     if (bytes > unsentBytesTotalMax) {
       unread.sort((a, b) => a.connection.unsentBytes - b.connection.unsentBytes);
-      for (let most = unread.pop(); most !== undefined && bytes > unsentBytesTotalMax; most = unread.pop()) {
+      for (
+        let most = unread.pop();
+        most !== undefined && bytes > this.options.budget.unsentBytesTotalMax;
+        most = unread.pop()
+      ) {
         bytes -= most.connection.unsentBytes;
         this.#unread.delete(most);
         most.abort();

@@ -1,11 +1,12 @@
 import type { Client } from "../../broker/client/client.ts";
-import { outputChunkBytesMax, sendBufferBytesMax, unsentBytesMax } from "../../limits.ts";
+import { outputChunkBytesMax, sendBufferBytesMax } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { Connection, ConnectionHandler } from "../../ports/network.ts";
 import { encodeUtf8Into } from "../../ports/text.ts";
 import { numberOf, requestCode } from "./codes.ts";
 import { type Frame, FrameError, FrameReader, prefixBytes, writePrefix } from "./frame.ts";
 import { type Header, readHeader, writeFields, writeOneway, writeResponse } from "./header-json.ts";
+import { type KeptRequest, KeptRequests, type ResumedRequest } from "./kept.ts";
 import type { Remoting } from "./remoting.ts";
 
 const jsonSerializeType = 0;
@@ -16,21 +17,22 @@ export class Answer {
   readonly isOneway: boolean;
   readonly #session: Session;
   readonly #code: number;
-  readonly #opaque: number;
+  readonly opaque: number;
   readonly #version: number;
 
-  constructor(session: Session, header: Header) {
-    this.isOneway = header.isOneway;
+  constructor(session: Session, header: Header, isOneway: boolean) {
+    this.isOneway = isOneway;
     this.#session = session;
     this.#code = header.code;
-    this.#opaque = header.opaque;
+    this.opaque = header.opaque;
     this.#version = header.version;
   }
 
   /** `extFields` as `writeFields` makes them. A one-way request is never answered. */
   reply(code: number, extFields = "", remark?: string, body: Uint8Array = noBytes): void {
     if (this.isOneway) return;
-    this.#session.write(writeResponse(code, this.#opaque, extFields, remark), body);
+    this.#session.answered(this.opaque);
+    this.#session.write(writeResponse(code, this.opaque, extFields, remark), body);
   }
 
   fail(error: unknown): void {
@@ -44,18 +46,29 @@ export class Answer {
   }
 }
 
-/** One request. Its body is there until the handler returns. */
+/** One request. Its frame is there until the handler returns. */
 export class Request {
   readonly session: Session;
   readonly header: Header;
   readonly answer: Answer;
+  /** The whole frame, and in it the body. */
+  frame: Uint8Array;
   body: Uint8Array;
+  /** When it first came, if it is handled again since the connection outlived the broker's memory. */
+  readonly resumedFromMs: number | undefined;
 
-  constructor(session: Session, header: Header, body: Uint8Array) {
+  constructor(session: Session, header: Header, frame: Frame, resumed: ResumedRequest | undefined) {
     this.session = session;
     this.header = header;
-    this.answer = new Answer(session, header);
-    this.body = body;
+    this.answer = new Answer(session, header, header.isOneway || resumed?.isAwaited === false);
+    this.frame = frame.bytes;
+    this.body = frame.body;
+    this.resumedFromMs = resumed?.atMs;
+  }
+
+  /** The request for keeping. */
+  kept(): KeptRequest {
+    return { atMs: this.resumedFromMs ?? this.session.remoting.nowMs(), frame: this.frame.slice() };
   }
 
   /** See `Answer.reply`. */
@@ -72,6 +85,9 @@ export class Session implements ConnectionHandler, Client {
   /** The client's address as records have it. */
   readonly bornHost: Uint8Array;
   readonly #frames: FrameReader;
+  readonly #kept: KeptRequests | undefined;
+  #keepingSoon = false;
+  #resumed: ResumedRequest | undefined;
   #isClosed = false;
   /** What arrived can't be understood: nothing more is read, what is queued still leaves. */
   #isRefused = false;
@@ -86,6 +102,7 @@ export class Session implements ConnectionHandler, Client {
     this.connection = connection;
     this.address = `${connection.remoteAddress}:${connection.remotePort}`;
     this.bornHost = remoting.broker.store.core.encodeHost(connection.remoteAddress, connection.remotePort);
+    this.#kept = connection.keep === undefined ? undefined : new KeptRequests();
     this.#frames = new FrameReader(
       remoting.partialFrames,
       (frame) => this.#frame(frame),
@@ -107,6 +124,26 @@ export class Session implements ConnectionHandler, Client {
     }
   }
 
+  /** Changes what is kept of the connection, where its host keeps anything. */
+  keep(change: (kept: KeptRequests) => void): void {
+    if (this.#kept === undefined) return;
+    change(this.#kept);
+    this.#keepSoon();
+  }
+
+  answered(opaque: number): void {
+    if (this.#kept?.answered(opaque) === true) this.#keepSoon();
+  }
+
+  /** Handles again what the connection was kept by. */
+  resume(state: Uint8Array): void {
+    for (const resumed of KeptRequests.decode(state)) {
+      this.#resumed = resumed;
+      this.#frames.push(resumed.frame);
+    }
+    this.#resumed = undefined;
+  }
+
   closed(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -126,7 +163,7 @@ export class Session implements ConnectionHandler, Client {
     const bytes = prefixBytes + header.length + body.length;
     this.#queuedBytes += bytes;
     this.remoting.queued(bytes);
-    if (this.#unreadBytes > unsentBytesMax) {
+    if (this.#unreadBytes > this.remoting.options.budget.unsentBytesMax) {
       this.abort();
       return;
     }
@@ -173,6 +210,16 @@ export class Session implements ConnectionHandler, Client {
   /** A body larger than this is sent as it is rather than copied. */
   readonly #directBytesMin = 4096;
 
+  /** Once for all that changes in a turn. */
+  #keepSoon(): void {
+    if (this.#keepingSoon) return;
+    this.#keepingSoon = true;
+    this.remoting.soon(() => {
+      this.#keepingSoon = false;
+      if (!this.#isClosed) this.connection.keep?.(this.#kept?.encode());
+    });
+  }
+
   #cut(): void {
     if (this.#outLength === 0) return;
     this.#chunks.push(this.#out.slice(0, this.#outLength));
@@ -196,8 +243,9 @@ export class Session implements ConnectionHandler, Client {
     const header = readHeader(frame.header);
     if (header === undefined) throw new FrameError("a header that is no JSON object with code and opaque");
     if (header.isResponse) return;
-    const request = new Request(this, header, frame.body);
+    const request = new Request(this, header, frame, this.#resumed);
     this.remoting.handle(request);
+    request.frame = noBytes;
     request.body = noBytes;
   }
 

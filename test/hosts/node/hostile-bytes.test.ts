@@ -19,7 +19,7 @@ import {
 import { openFiles, residentBytes } from "../../../bench/proc.ts";
 import { connectSocket, RemotingClient } from "../../../bench/remoting-client.ts";
 import { type Server, startApache, startWasmq } from "../../../bench/server.ts";
-import { frameBytesMax, partialFrameBytesTotalMax } from "../../../src/limits.ts";
+import { frameBytesMax, serverBudget } from "../../../src/limits.ts";
 
 const MIB = 1024 * 1024;
 /** Eight of the largest frames: the pieces as they came, the whole, its text, and garbage not collected yet. */
@@ -53,7 +53,7 @@ afterEach(({ task }) => {
   expect(worstMs, "an honest client waited").toBeLessThan(WITNESS_LATENCY_MS_MAX);
   // A Java heap takes what it was allowed to take; that says nothing about the bytes.
   if (jars !== undefined) return;
-  const boundBytes = task.name === PARTIAL_FLOOD ? partialFrameBytesTotalMax : 0;
+  const boundBytes = task.name === PARTIAL_FLOOD ? serverBudget.partialFrameBytesTotalMax : 0;
   expect(growthMib, "resident memory grew").toBeLessThan((RESIDENT_GROWTH_BYTES_MAX + boundBytes) / MIB);
 });
 
@@ -532,7 +532,7 @@ describe("sizes and numbers", () => {
   // Apache has no such bound and would only run out of heap.
   test.skipIf(jars !== undefined)(PARTIAL_FLOOD, { timeout: 20_000 }, async () => {
     const partialBytes = frameBytesMax - MIB;
-    const connections = Math.ceil((2 * partialFrameBytesTotalMax) / partialBytes);
+    const connections = Math.ceil((2 * serverBudget.partialFrameBytesTotalMax) / partialBytes);
     const partial = Buffer.alloc(partialBytes, 0x20);
     partial.writeInt32BE(frameBytesMax - 4, 0);
     partial.writeUInt32BE(0x00000100, 4);
