@@ -5,8 +5,8 @@ import { defineConfig } from "vitest/config";
 /** What any JavaScript runtime can run; the rest needs files, sockets or child processes and runs on Node alone. */
 const everywhere = [
   "test/core/**/*.test.ts",
-  "test/broker/**/*.test.ts",
   "test/store/**/*.test.ts",
+  "test/archive/**/*.test.ts",
   "test/hosts/memory/**/*.test.ts",
 ];
 
@@ -19,13 +19,13 @@ export default defineConfig({
           name: "node",
           environment: "node",
           include: ["test/**/*.test.ts"],
-          // Run in the page itself; what drives a browser from outside is below e2e/.
-          exclude: ["test/hosts/browser/*.test.ts"],
+          // Run in the page or the Worker itself; what drives them from outside is in folders below.
+          exclude: ["test/hosts/browser/*.test.ts", "test/hosts/durable-object/*.test.ts"],
         },
       },
       {
         plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
-        test: { name: "workerd", include: everywhere },
+        test: { name: "workerd", include: [...everywhere, "test/hosts/durable-object/*.test.ts"] },
       },
       {
         test: {

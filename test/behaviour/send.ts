@@ -1,0 +1,139 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { encodeBatch, json, messagesOf, type RemotingClient, succeeded } from "../lib/remoting-client.ts";
+import type { BrokerHost } from "./host.ts";
+import type { Start } from "./start.ts";
+
+export function describeSending(start: Start): void {
+  describe("sending", () => {
+    let host: BrokerHost;
+    let client: RemotingClient;
+
+    beforeEach(async () => {
+      ({ host, client } = await start());
+    });
+
+    test("the first send makes the topic, and its route is there at once", async () => {
+      expect((await client.request(105, { topic: "T" })).code).toBe(17);
+      const sent = await client.send("T", "hello", { queueId: 2 });
+      expect(sent.fields).toMatchObject({
+        queueId: "2",
+        queueOffset: "0",
+        MSG_REGION: "DefaultRegion",
+        TRACE_ON: "true",
+      });
+      expect(sent.fields["msgId"]).toBe(`${host.storeHost}0000000000000000`);
+      expect(json(await client.request(105, { topic: "T" }))).toEqual({
+        brokerDatas: [
+          {
+            brokerAddrs: { 0: host.brokerAddress },
+            brokerName: "broker-a",
+            cluster: "DefaultCluster",
+            enableActingMaster: false,
+          },
+        ],
+        filterServerTable: {},
+        queueDatas: [{ brokerName: "broker-a", perm: 6, readQueueNums: 4, topicSysFlag: 0, writeQueueNums: 4 }],
+      });
+    });
+
+    test("there is a route for TBW102, from which clients make up those of new topics", async () => {
+      const route = json(await client.request(105, { topic: "TBW102" })) as { queueDatas: unknown[] };
+      expect(route.queueDatas).toEqual([
+        { brokerName: "broker-a", perm: 7, readQueueNums: 8, topicSysFlag: 0, writeQueueNums: 8 },
+      ]);
+    });
+
+    test("messages are served as they came, with the broker's properties", async () => {
+      await client.send("T", "grüße 🚀", { queueId: 1, properties: { TAGS: "A", KEYS: "k1 k2", own: "wert\u00e4" } });
+      const [message] = messagesOf(await client.pull("G", "T", 1, 0, { subscription: "*" }));
+      expect(message).toMatchObject({ topic: "T", queueId: 1, queueOffset: 0, body: "grüße 🚀", reconsumeTimes: 0 });
+      expect(message!.properties).toMatchObject({
+        TAGS: "A",
+        KEYS: "k1 k2",
+        own: "wertä",
+        MSG_REGION: "DefaultRegion",
+        TRACE_ON: "true",
+        CLUSTER: "DefaultCluster",
+      });
+    });
+
+    test("a batch becomes single messages with offsets in a row", async () => {
+      await client.send("T", "first");
+      const sent = succeeded(
+        await client.trySend(
+          "T",
+          encodeBatch([
+            { body: "a", properties: { TAGS: "X" } },
+            { body: "b", properties: { TAGS: "Y" } },
+            { body: "c" },
+          ]),
+          { batch: true },
+        ),
+      );
+      expect(sent.fields["queueOffset"]).toBe("1");
+      expect(sent.fields["msgId"]!.split(",").length).toBe(3);
+      const all = messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" }));
+      expect(all.map(({ body, queueOffset }) => [body, queueOffset])).toEqual([
+        ["first", 0],
+        ["a", 1],
+        ["b", 2],
+        ["c", 3],
+      ]);
+      const ids = sent.fields["msgId"]!.split(",").map((id) => Number.parseInt(id.slice(16), 16));
+      expect(ids).toEqual(all.slice(1).map(({ physicalOffset }) => physicalOffset));
+      const onlyY = messagesOf(await client.pull("G", "T", 0, 0, { subscription: "Y" }));
+      expect(onlyY.map(({ body }) => body)).toEqual(["b"]);
+    });
+
+    test("a one-way send is stored and not answered", async () => {
+      await client.send("T", "first");
+      client.oneway(310, { a: "PG", b: "T", c: "TBW102", d: "4", e: "0", f: "0", g: "0", h: "0" }, new Uint8Array(3));
+      client.oneway(310, { a: "PG", b: "SCHEDULE_TOPIC_XXXX", c: "TBW102", d: "4", e: "0", f: "0", g: "0", h: "0" });
+      await client.send("T", "last");
+      expect(messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" })).length).toBe(3);
+      expect(client.notifications).toEqual([]);
+    });
+
+    test.each([
+      ["a topic with a strange name", "a/b", {}, 29, /illegal characters/],
+      ["a topic that is the broker's own", "SCHEDULE_TOPIC_XXXX", {}, 16, /forbidden/],
+      ["a queue that is not there", "T", { queueId: 99 }, 29, /queueId\[99\] is illegal/],
+      ["a transaction", "T", { properties: { TRAN_MSG: "true" } }, 16, /transaction/],
+      ["a timer", "T", { properties: { TIMER_DELAY_SEC: "5" } }, 13, /timer/],
+      ["too many properties", "T", { properties: { p: "x".repeat(33_000) } }, 13, /32767/],
+    ])("%s is refused", async (_, topic, given, code, remark) => {
+      await client.send("T", "there");
+      const refused = await client.trySend(topic, "body", given);
+      expect(refused.code).toBe(code);
+      expect(refused.remark).toMatch(remark);
+      expect(messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" })).length).toBe(1);
+    });
+
+    test.each([
+      [0x40, 13],
+      [0x80, 13],
+      [0x4, 16],
+      [0x8, 16],
+      [0xc, 16],
+      [0x101, 0],
+    ])("of a client's sysFlag %i is answered %i", async (sysFlag, code) => {
+      const header = { a: "PG", b: "T", c: "TBW102", d: "4", e: "0", f: String(sysFlag), g: "0", h: "0" };
+      expect((await client.request(310, header, new Uint8Array(3))).code).toBe(code);
+      const stored = messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" }));
+      expect(stored.length).toBe(code === 0 ? 1 : 0);
+    });
+
+    test("the largest body is 4 MiB", async () => {
+      expect((await client.trySend("T", new Uint8Array(4 * 1024 * 1024))).code).toBe(0);
+      expect((await client.trySend("T", new Uint8Array(4 * 1024 * 1024 + 1))).code).toBe(13);
+      expect((await client.pull("G", "T", 0, 0, { subscription: "*" })).body.length).toBeGreaterThan(4 * 1024 * 1024);
+    });
+
+    test("a lying batch is refused whole", async () => {
+      const batch = encodeBatch([{ body: "a" }, { body: "b" }]);
+      new DataView(batch.buffer).setInt32(0, 1_000);
+      expect((await client.trySend("T", batch, { batch: true })).code).toBe(13);
+      expect((await client.pull("G", "T", 0, 0, { subscription: "*" })).code).toBe(19);
+    });
+  });
+}

@@ -1,0 +1,178 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import type { LogStorage } from "../../src/ports/log-storage.ts";
+import { type GoldenStore, goldenFile, goldenPaths } from "../golden/golden.ts";
+import type { RemotingClient } from "../lib/remoting-client.ts";
+import type { HostedBroker } from "./host.ts";
+import { all, bodies, fill, upTo } from "./queues.ts";
+import { connect, killed, restarted, type Start } from "./start.ts";
+import { deleteAll, exists, namesIn, putFile, readFile } from "./store-files.ts";
+
+const small = { store: { mappedFileSizeCommitLog: 8192, mappedFileSizeConsumeQueue: 1000 } };
+const log = "commitlog/00000000000000000000";
+
+/** Stores that Apache or an accident has left: read, or refused with the reason. */
+export function describeStores(start: Start): void {
+  let broker: HostedBroker;
+  let client: RemotingClient;
+
+  beforeEach(async () => {
+    ({ broker, client } = await start(small));
+  });
+
+  describe("what Apache leaves behind", () => {
+    test.each([["a clean stop"], ["a crash"]])(
+      "bytes of records that it had cut off stay cut off after %s",
+      async (end) => {
+        for (let i = 0; i < 10; i++) await client.send("T", `old${i}`.padEnd(100, "x"));
+        const old = await all(client, "T");
+        // Apache finds m4 damaged, ends the log there, stores one shorter message, and stops cleanly: all later bytes are stale.
+        const cut = old[4]!.physicalOffset;
+        const stale = old[6]!.physicalOffset;
+        let rest = new Uint8Array(0);
+        const apache = await killed(broker, async (storage) => {
+          rest = (await readFile(storage, log, stale)).slice();
+          await storage.write([{ file: log, at: cut, bytes: new Uint8Array(8192 - cut) }]);
+        });
+        await apache.send("T", "new");
+        expect(stale).toBeGreaterThan(cut + 160);
+        const after = await restarted(broker, async (storage) => {
+          await storage.write([{ file: log, at: stale, bytes: rest }]);
+          if (end === "a crash") await storage.create("abort", 1);
+        });
+        const kept = (await all(after, "T")).map(({ body }) => body.replaceAll("x", ""));
+        expect(kept).toEqual(["old0", "old1", "old2", "old3", "new"]);
+      },
+    );
+
+    test("a topic whose queue is one of batches gets no ConsumeQueue, which Apache would refuse", async () => {
+      await fill(client, 5);
+      await client.send("B", "plain");
+      const after = await killed(broker, async (storage) => {
+        await deleteAll(storage, "consumequeue/");
+        await storage.create("batchconsumequeue/B/0/00000000000000000000", 46 * 50);
+      });
+      expect(await bodies(after)).toEqual(upTo(5));
+      await broker.stop();
+      expect(await broker.files((storage) => namesIn(storage, "consumequeue/B"))).toEqual([]);
+    });
+
+    test("folders beside its files are left alone", async () => {
+      const again = await restarted(broker, async (storage) => {
+        await storage.create("commitlog/lost+found/x", 5);
+        await storage.create("index/20261122172523614", 8440);
+        await storage.create("timerwheel", 100);
+      });
+      await fill(again, 3);
+      await broker.stop();
+      const sizes = await broker.files(async (storage) =>
+        (await storage.list("index")).map(({ sizeBytes }) => sizeBytes),
+      );
+      expect(sizes).toEqual([8440]);
+    });
+
+    test("its unquoted keys are read", async () => {
+      const again = await restarted(broker, (storage) =>
+        putFile(storage, "config/consumerOffset.json", '{"offsetTable":{"T@G":{0:10,1:11},"%RETRY%G@G":{0:1}}}'),
+      );
+      const query = { consumerGroup: "G", topic: "T", queueId: "1" };
+      expect((await again.request(14, query)).fields["offset"]).toBe("11");
+    });
+
+    test("a null among the saved offsets is none", async () => {
+      await restarted(broker, (storage) =>
+        putFile(storage, "config/consumerOffset.json", '{"offsetTable":{"a@b":null}}'),
+      );
+      expect(broker.logged.filter((line) => line.startsWith("error"))).toEqual([]);
+    });
+  });
+
+  describe("a store that is none", () => {
+    test.each([
+      ["a file of another size", (s: LogStorage) => s.create(log, 8191), /8191 bytes/],
+      ["a stray file", (s: LogStorage) => s.create("commitlog/notes.txt", 5), /notes\.txt is no file of a CommitLog/],
+      ["a gap", (s: LogStorage) => s.create("commitlog/00000000000000024576", 8192), /does not follow/],
+      [
+        "a queue file of another size",
+        (s: LogStorage) => s.create("consumequeue/T/0/00000000000000000000", 20),
+        /20 bytes/,
+      ],
+      ["no log to its queues", (s: LogStorage) => s.delete(log), /no CommitLog/],
+      ["a log of something else", overwrite, /it is no CommitLog/],
+      ["torn topics", (s: LogStorage) => s.create("config/topics.json", 40), /topics\.json/],
+    ])("is refused with its reason: %s", async (what, spoil, reason) => {
+      if (/gap|queues|else/.test(what)) await fill(client, 1);
+      await broker.stop();
+      await broker.files(async (storage) => {
+        if (what === "torn topics") await deleteAll(storage, "config/topics");
+        await spoil(storage);
+      });
+      await expect(broker.start()).rejects.toThrow(reason);
+    });
+
+    test("once refused, opens when it is put right", async () => {
+      await fill(client, 4);
+      await broker.stop();
+      await broker.files((storage) => storage.create("commitlog/notes.txt", 5));
+      await expect(broker.start()).rejects.toMatchObject({ message: expect.stringContaining("notes.txt") });
+      await broker.files((storage) => storage.delete("commitlog/notes.txt"));
+      await broker.start();
+      expect(await bodies(await connect(broker))).toEqual(upTo(4));
+    });
+
+    test("a torn config file is replaced by the version before it", async () => {
+      await client.send("T", "m0");
+      await client.send("U", "m0");
+      const after = await restarted(broker, async (storage) => {
+        expect(await exists(storage, "config/topics.json.bak")).toBe(true);
+        await storage.delete("config/topics.json");
+        await storage.create("config/topics.json", 300);
+      });
+      expect(await all(after, "T")).toMatchObject([{ body: "m0" }]);
+      expect(broker.logged.join()).toMatch(/the version before it is used/);
+    });
+  });
+
+  describe("Apache's own store (test/golden)", () => {
+    const sizes = { store: { mappedFileSizeCommitLog: 4096, mappedFileSizeConsumeQueue: 1000 } };
+    /** Topics whose ConsumeQueues have other units than ours: inner batches, and queues beside the main one. */
+    const others = /^(BatchTopic|%LMQ%)/;
+
+    /** Starts and stops a broker on Apache's store; what is then in its files. */
+    async function opened(store: GoldenStore, folders: readonly string[], names: readonly string[]) {
+      const golden = (await start(sizes)).broker;
+      await restarted(golden, async (storage) => {
+        await deleteAll(storage, "commitlog/", "consumequeue/", "config/", "checkpoint");
+        for (const path of folders.flatMap((folder) => goldenPaths(store, folder))) {
+          await putFile(storage, path.slice(store.length + 1), goldenFile(path));
+        }
+        // Its one delayed message, long due, counts as delivered: the log is to stay as it is.
+        await putFile(storage, "config/delayOffset.json", '{"offsetTable":{3:1}}');
+      });
+      await golden.stop();
+      return golden.files((storage) => Promise.all(names.map((name) => readFile(storage, name))));
+    }
+
+    test.each(["store", "store_crc"] as const)(
+      "%s: the ConsumeQueues made of its CommitLog are Apache's, byte for byte",
+      async (store) => {
+        const queues = goldenPaths(store, "consumequeue").filter((path) => !others.test(path.split("/")[2]!));
+        expect(queues.length).toBeGreaterThan(3);
+        const names = queues.map((path) => path.slice(store.length + 1));
+        const ours = await opened(store, ["commitlog"], names);
+        for (const [index, path] of queues.entries()) expect(ours[index], path).toEqual(goldenFile(path));
+      },
+    );
+
+    test("it opens as it is, and its log and queues stay as they are", async () => {
+      const paths = [...goldenPaths("store", "commitlog"), ...goldenPaths("store", "consumequeue")];
+      const names = paths.map((path) => path.slice("store/".length));
+      const ours = await opened("store", ["commitlog", "consumequeue"], names);
+      for (const [index, path] of paths.entries()) expect(ours[index], path).toEqual(goldenFile(path));
+    });
+  });
+}
+
+async function overwrite(storage: LogStorage): Promise<void> {
+  await storage.write([{ file: log, at: 0, bytes: new Uint8Array(8192).fill(7) }]);
+  await deleteAll(storage, "consumequeue/");
+}
