@@ -11,6 +11,7 @@ import type { Ports } from "./ports/ports.ts";
 import { Remoting } from "./protocol/remoting/remoting.ts";
 import { DueQueue } from "./store/due-queue.ts";
 import { defaultStoreOptions, type StoreOptions } from "./store/options.ts";
+import { settingsOf, storedConf } from "./store/settings.ts";
 import { Store } from "./store/store.ts";
 
 export interface BrokerOptions {
@@ -20,6 +21,7 @@ export interface BrokerOptions {
   readonly storeHost: { readonly address: string; readonly port: number };
   /** `host:port` of the broker for a client that came by `localAddress`. */
   readonly brokerAddress: (localAddress: string) => string;
+  /** What a store that was moved here says of itself in its `broker.conf` goes before these sizes: they are its files'. */
   readonly store?: Partial<Omit<StoreOptions, "tagsCodeOf">>;
   /** Default `serverBudget`. */
   readonly budget?: MemoryBudget;
@@ -47,9 +49,18 @@ export async function startBroker(ports: Ports, options: BrokerOptions): Promise
   checkName("broker", options.brokerName);
   checkName("cluster", options.clusterName);
   const dues = new DueQueue(ports.clock, ports.scheduler);
-  const messageDelayLevel = options.messageDelayLevel ?? defaultDelayLevels;
-  const tagsCodeOf = deliverTimeAsTagsCode(new DelayLevels(messageDelayLevel));
-  const store = new Store(ports, { ...defaultStoreOptions, ...options.store, tagsCodeOf }, dues);
+  await ports.storage.lock();
+  let messageDelayLevel: string;
+  let store: Store;
+  try {
+    const stored = settingsOf(await storedConf(ports.storage));
+    messageDelayLevel = options.messageDelayLevel ?? stored.messageDelayLevel ?? defaultDelayLevels;
+    const tagsCodeOf = deliverTimeAsTagsCode(new DelayLevels(messageDelayLevel));
+    store = new Store(ports, { ...defaultStoreOptions, ...options.store, ...stored, tagsCodeOf }, dues);
+  } catch (error) {
+    await ports.storage.close();
+    throw error;
+  }
   await store.open();
   const { brokerName, clusterName, storeHost } = options;
   const budget = options.budget ?? serverBudget;

@@ -16,7 +16,7 @@ import {
 import { type SourceTree, sourceTree } from "./tidy/source-tree.ts";
 
 const ports = ["src/ports", "src/limits.ts"];
-const engine = [...ports, "src/wasmq.ts"];
+const engine = [...ports, "src/wasmq.ts", "src/archive"];
 
 /** Who may import what, besides its own folder. */
 const importTable: ImportTable = {
@@ -31,13 +31,14 @@ const importTable: ImportTable = {
   "src/protocol/grpc": ["src/broker", "src/namesrv", ...ports],
   "src/protocol/http": ["src/broker", "src/namesrv", ...ports],
   "src/wasmq.ts": ["src/core", "src/store", "src/broker", "src/namesrv", "src/protocol", ...ports],
+  "src/archive": ["src/store", ...ports],
   "src/hosts/memory": engine,
   // The store that is gone with the process (`store: "memory"`) is the memory host's.
   "src/hosts/node": [...engine, "node:*", "build/core.wasm", "src/hosts/memory/log-storage.ts"],
   "src/hosts/durable-object": [...engine, "cloudflare:*", "build/core.wasm"],
   "src/hosts/browser": [...engine, "build/core.wasm"],
   "src/client": ["src/ports", "src/protocol/remoting/frame.ts"],
-  "src/cli": ["node:*", "src/hosts/node", "src/client", "src/protocol/http"],
+  "src/cli": ["node:*", "src/hosts/node", "src/archive", "src/client", "src/protocol/http"],
   edge: ["cloudflare:*", "src/hosts/durable-object", "src/client", "src/protocol/http"],
   "web-demo": ["src/hosts/browser", "src/client", "src/protocol/http"],
 };

@@ -77,12 +77,11 @@ export class Store {
   }
 
   /**
-   * Takes the store, recovers it and begins to keep it. Rejects with STORE_LOCKED or STORE_UNREADABLE; the store is given
-   * back then.
+   * Recovers the store, whose storage is locked already, and begins to keep it. Rejects with STORE_UNREADABLE; the store is
+   * given back then.
    */
   async open(): Promise<Recovered> {
     const { storage, telemetry } = this.#ports;
-    await storage.lock();
     try {
       const stats = await storage.list("");
       const clean = !stats.some((stat) => stat.name === abortFile);
