@@ -69,6 +69,9 @@ export const clientIdCharsMax = 1_024;
  */
 export const keptConnectionBytesMax = 1024 * 1024;
 
+/** What of it goes beside the socket: a Durable Object's attachment may have 16,384 bytes, its other fields included. */
+export const attachmentBytesMax = 15_000;
+
 /** Queues locked for orderly consumption, over all groups; each costs some 200 bytes until it expires. */
 export const queueLocksMax = 100_000;
 
@@ -91,6 +94,15 @@ export const connectionIdleMsMax = 120_000;
 
 /** Responses queued on a connection whose peer does not read, before its requests are left unread too. */
 export const sendBufferBytesMax = 4 * 1024 * 1024;
+
+/**
+ * Bytes of one row or record of a host whose storage is a database. A Durable Object holds 2 MB a row, which its local runtime does
+ * not enforce.
+ */
+export const chunkBytesMax = 1024 * 1024;
+
+/** How far the time of a file may lag where keeping it costs a write of its own. Retention counts in hours. */
+export const fileTimeLagMsMax = 60_000;
 
 /** Open files kept by a host; each queue file in use wants one, and 1,024 is a usual limit of a process. */
 export const openFilesMax = 512;
@@ -210,3 +222,12 @@ export const onewayUnsentBytesMax = 4 * 1024 * 1024;
 
 /** The client: topics whose routes it keeps; an application that sends to more loses those it used longest ago. */
 export const cachedRoutesMax = 10_000;
+
+/**
+ * The client: bytes of answers that have begun and not ended, over all its lines. An answer to a pull has some 256 KiB; room for
+ * eight of the largest frames there are.
+ */
+export const answerBytesPartialMax = 8 * frameBytesMax;
+
+/** Open handles of OPFS files: each costs a descriptor and a channel to the browser's process, which all of its pages share. */
+export const openHandlesMax = 128;

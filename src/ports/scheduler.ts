@@ -6,7 +6,7 @@ export interface Scheduler {
   /** Names what runs at a wake. Called once, before any other method. */
   onWake(wake: () => void): void;
 
-  /** Asks for one wake at a wall-clock time; replaces what was asked before. It may come late, and twice. */
+  /** Asks for one wake at a wall-clock time; replaces what was asked before. It may come late, early, and twice. */
   wakeAt(atMs: number): void;
 
   /**

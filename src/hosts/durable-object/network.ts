@@ -1,0 +1,150 @@
+import { attachmentBytesMax } from "../../limits.ts";
+import type { Connection, ConnectionHandler } from "../../ports/network.ts";
+import type { HibernatingSocket, SqlStorage } from "./platform.ts";
+
+const schema = "CREATE TABLE IF NOT EXISTS connection (id INTEGER PRIMARY KEY, kept BLOB NOT NULL)";
+
+/** What the platform holds beside a socket. Its keys are short: there are 16,384 bytes for all. */
+interface Attachment {
+  readonly id: number;
+  readonly remoteAddress: string;
+  /** Where the client found the broker: `wss://host`. */
+  readonly origin: string;
+  /** What the engine wants to have back; "table" if it is too long for an attachment, "lost" if for a row. */
+  readonly kept: Uint8Array | "table" | "lost" | undefined;
+}
+
+/**
+ * One client over a WebSocket that outlives the object's memory. Binary messages hold whole frames, one or many. A text message
+ * `+N` says that the client has taken N more bytes: the platform does not tell what waits to be sent, and without it a client that
+ * does not read would fill the memory.
+ */
+export class SocketConnection implements Connection {
+  readonly remoteAddress: string;
+  readonly remotePort = 0;
+  readonly localAddress: string;
+  readonly localPort = 0;
+  unsentBytes = 0;
+  readonly #socket: HibernatingSocket;
+  readonly #sql: SqlStorage;
+  #attachment: Attachment;
+  #handler: ConnectionHandler | undefined;
+
+  private constructor(socket: HibernatingSocket, sql: SqlStorage, attachment: Attachment) {
+    this.#socket = socket;
+    this.#sql = sql;
+    this.#attachment = attachment;
+    this.remoteAddress = attachment.remoteAddress;
+    this.localAddress = attachment.origin;
+  }
+
+  /** The table of what is too long for an attachment. */
+  static prepare(sql: SqlStorage): void {
+    sql.exec(schema);
+  }
+
+  /** For a socket that has just been accepted. `id` is no other open socket's. */
+  static accepted(
+    socket: HibernatingSocket,
+    sql: SqlStorage,
+    given: { readonly id: number; readonly remoteAddress: string; readonly origin: string },
+  ): SocketConnection {
+    const attachment = { ...given, kept: undefined };
+    socket.serializeAttachment(attachment);
+    return new SocketConnection(socket, sql, attachment);
+  }
+
+  /** For a socket that was open before this life of the object; undefined if it can't go on. */
+  static resumed(
+    socket: HibernatingSocket,
+    sql: SqlStorage,
+  ): { connection: SocketConnection; kept: Uint8Array } | undefined {
+    const attachment = socket.deserializeAttachment() as Attachment | null;
+    if (attachment === null || attachment.kept === "lost") return undefined;
+    const connection = new SocketConnection(socket, sql, attachment);
+    if (attachment.kept !== "table") return { connection, kept: attachment.kept ?? new Uint8Array(0) };
+    const [row] = sql.exec("SELECT kept FROM connection WHERE id = ?", attachment.id).toArray();
+    return row === undefined ? undefined : { connection, kept: new Uint8Array(row["kept"] as ArrayBuffer) };
+  }
+
+  get id(): number {
+    return this.#attachment.id;
+  }
+
+  open(handler: ConnectionHandler): void {
+    this.#handler = handler;
+  }
+
+  received(message: ArrayBuffer | string): void {
+    if (typeof message !== "string") {
+      this.#handler?.received(new Uint8Array(message));
+      return;
+    }
+    const taken = Number(message);
+    // Bytes that an earlier life of the object has sent are taken too.
+    if (Number.isSafeInteger(taken) && taken > 0) this.unsentBytes = Math.max(0, this.unsentBytes - taken);
+  }
+
+  send(chunks: readonly Uint8Array[]): void {
+    if (this.#handler === undefined) return;
+    const [first] = chunks;
+    const bytes = chunks.length === 1 && first !== undefined ? first : joined(chunks);
+    this.unsentBytes += bytes.length;
+    try {
+      this.#socket.send(bytes);
+    } catch {
+      // The client went away, and the platform tells so in its own time.
+    }
+  }
+
+  keep(state: Uint8Array | undefined): void {
+    if (this.#handler === undefined) return;
+    const inTable = this.#attachment.kept === "table";
+    const fits = state !== undefined && state.length <= attachmentBytesMax;
+    const kept = state === undefined ? "lost" : fits ? state : "table";
+    if (kept === "table") {
+      this.#sql.exec("INSERT OR REPLACE INTO connection (id, kept) VALUES (?, ?)", this.id, state!.slice());
+    } else if (inTable) {
+      this.#sql.exec("DELETE FROM connection WHERE id = ?", this.id);
+    }
+    if (kept === "table" && inTable) return;
+    this.#attachment = { ...this.#attachment, kept };
+    this.#socket.serializeAttachment(this.#attachment);
+  }
+
+  abort(): void {
+    this.#end(1008, "too much unread");
+  }
+
+  close(): void {
+    this.#end(1000, "");
+  }
+
+  /** The socket is gone, from whichever side. */
+  closed(): void {
+    const handler = this.#handler;
+    this.#handler = undefined;
+    if (this.#attachment.kept === "table") this.#sql.exec("DELETE FROM connection WHERE id = ?", this.id);
+    handler?.closed();
+  }
+
+  #end(code: number, reason: string): void {
+    if (this.#handler === undefined) return;
+    try {
+      this.#socket.close(code, reason);
+    } catch {
+      // Closed already.
+    }
+    this.closed();
+  }
+}
+
+function joined(chunks: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}

@@ -1,0 +1,43 @@
+/*
+ * What this host uses of the platform, as types of its own: whoever has the platform's typings can pass their objects, and nobody needs
+ * them to use the package.
+ */
+
+export type SqlValue = ArrayBuffer | string | number | null;
+
+export interface SqlCursor extends Iterable<Record<string, SqlValue>> {
+  toArray(): Record<string, SqlValue>[];
+}
+
+/** `ctx.storage.sql`. */
+export interface SqlStorage {
+  exec(query: string, ...bindings: (ArrayBuffer | Uint8Array | string | number | null)[]): SqlCursor;
+  readonly databaseSize: number;
+}
+
+/** `ctx.storage` of an object with SQLite. */
+export interface ObjectStorage {
+  readonly sql: SqlStorage;
+  /** Runs `body` as one transaction: all of it or, if it throws, nothing. */
+  transactionSync<T>(body: () => T): T;
+  /** Ends when all that was written before is durable. */
+  sync(): Promise<void>;
+  getAlarm(): Promise<number | null>;
+  setAlarm(atMs: number): Promise<void>;
+}
+
+/** A WebSocket that the platform holds while the object sleeps. */
+export interface HibernatingSocket {
+  send(message: ArrayBuffer | Uint8Array | string): void;
+  close(code?: number, reason?: string): void;
+  serializeAttachment(value: unknown): void;
+  deserializeAttachment(): unknown;
+}
+
+/** The object's `ctx`. */
+export interface ObjectContext {
+  readonly storage: ObjectStorage;
+  blockConcurrencyWhile<T>(body: () => Promise<T>): Promise<T>;
+  acceptWebSocket(socket: HibernatingSocket): void;
+  getWebSockets(): HibernatingSocket[];
+}

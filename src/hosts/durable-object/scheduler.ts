@@ -1,0 +1,46 @@
+import type { Scheduler } from "../../ports/scheduler.ts";
+import type { ObjectStorage } from "./platform.ts";
+
+/**
+ * The object's one alarm. It outlives the memory, so that what is due wakes an object that was put to sleep. Setting it costs a row: an
+ * alarm that is set for earlier is left to come, and asked for again then.
+ */
+export class AlarmScheduler implements Scheduler {
+  readonly #storage: ObjectStorage;
+  #alarmAtMs: number | undefined;
+  #wake: () => void = () => {};
+  #tasks: (() => void)[] = [];
+
+  /** `alarmAtMs`: what the alarm is set to, as an earlier life of the object has left it. */
+  constructor(storage: ObjectStorage, alarmAtMs: number | undefined) {
+    this.#storage = storage;
+    this.#alarmAtMs = alarmAtMs;
+  }
+
+  onWake(wake: () => void): void {
+    this.#wake = wake;
+  }
+
+  wakeAt(atMs: number): void {
+    if (this.#alarmAtMs !== undefined && this.#alarmAtMs <= atMs) return;
+    this.#alarmAtMs = atMs;
+    // A failure resets the object, and its next life sets the alarm again.
+    void this.#storage.setAlarm(atMs);
+  }
+
+  soon(task: () => void): void {
+    this.#tasks.push(task);
+    if (this.#tasks.length === 1) queueMicrotask(() => this.#runTasks());
+  }
+
+  /** The alarm has come. */
+  alarm(): void {
+    this.#alarmAtMs = undefined;
+    this.#wake();
+  }
+
+  #runTasks(): void {
+    for (let i = 0; i < this.#tasks.length; i++) this.#tasks[i]!();
+    this.#tasks = [];
+  }
+}
