@@ -8,6 +8,7 @@ const everywhere = [
   "test/store/**/*.test.ts",
   "test/archive/**/*.test.ts",
   "test/hosts/memory/**/*.test.ts",
+  "test/client/*.test.ts",
 ];
 
 export default defineConfig({

@@ -1,0 +1,11 @@
+export type { ErrorCode } from "../ports/error.ts";
+export { WasmqError } from "../ports/error.ts";
+export type { Carrier, Line, LineEvents } from "./carrier.ts";
+export { Client, type ClientOptions } from "./client.ts";
+export type { ClientClock } from "./clock.ts";
+export { ClientError } from "./error.ts";
+export { type Acceptor, inProcess } from "./in-process.ts";
+export type { Message, MessageQueue, ReceivedMessage } from "./message.ts";
+export type { Producer, ProducerOptions, SendOptions, SendResult, SendStatus } from "./producer.ts";
+export type { PullResult, PullStatus } from "./pull.ts";
+export type { PullConsumer, PullConsumerOptions, PullOptions, ReadOptions } from "./pull-consumer.ts";
