@@ -61,10 +61,16 @@ interface Fetch {
 
 export type Durability = "strict" | "relaxed";
 
-/** Half of what Chromium still keeps in the database's own log: larger values become files that a later flush does not reach. */
-export const pageBytes = 32 * 1024;
+/** What one read brings, and the largest chunk. */
+const pageBytes = 64 * 1024;
 
-/** Pages of one file, by number: 64 GiB in pages of 32 KiB. */
+/**
+ * A value this large is a file of its own in Chromium: written faster, but not flushed by a transaction that comes later. So
+ * its own transaction is strict in any case, which such a batch hardly notices.
+ */
+const separateValueBytesMin = 60 * 1024;
+
+/** Pages of one file, by number: 128 GiB. */
 const pagesPerFileMax = 2 ** 21;
 
 /** Appends go into the last chunk while it is below this: few records to read, and little written twice. */
@@ -267,7 +273,8 @@ export class IndexedDbLogStorage implements LogStorage {
       ([file, sizeBytes]) => sizeBytes !== file.sizeBytes || now - file.savedAtMs >= timeLagMsMax,
     );
     const pages = [...this.#staged.values()].map((staged) => ({ staged, chunk: chunkOf(staged) }));
-    await this.#change(changed.length > 0 ? ["files", "chunks"] : ["chunks"], (tx) => {
+    const hasSeparate = pages.some(({ chunk }) => chunk.end - chunk.at >= separateValueBytesMin);
+    const make = (tx: Transaction): Promise<unknown>[] => {
       const chunks = tx.objectStore("chunks");
       const made: Promise<unknown>[] = [];
       for (const { staged, chunk } of pages) {
@@ -280,7 +287,9 @@ export class IndexedDbLogStorage implements LogStorage {
       }
       for (const [file, sizeBytes] of changed) made.push(saveFile(tx, { ...file, sizeBytes, modifiedAtMs: now }));
       return made;
-    });
+    };
+    const stores: StoreName[] = changed.length > 0 ? ["files", "chunks"] : ["chunks"];
+    await this.#change(stores, make, hasSeparate ? "strict" : this.#durability);
     for (const { staged, chunk } of pages) {
       const { file, index, page, bytes } = staged;
       page.bytes = bytes;
@@ -357,7 +366,7 @@ export class IndexedDbLogStorage implements LogStorage {
 
   /** One transaction; it is kept, or it never was: STORE_FULL, or the error of the browser. */
   async #change(
-    stores: ("files" | "chunks" | "synced")[],
+    stores: StoreName[],
     make: (tx: Transaction) => Promise<unknown>[],
     durability = this.#durability,
   ): Promise<void> {
@@ -390,7 +399,8 @@ export class IndexedDbLogStorage implements LogStorage {
   }
 }
 
-type Transaction = IDBPTransaction<Schema, ("files" | "chunks" | "synced")[], "readwrite">;
+type StoreName = "files" | "chunks" | "synced";
+type Transaction = IDBPTransaction<Schema, StoreName[], "readwrite">;
 
 function saveFile(tx: Transaction, { id, name, sizeBytes, modifiedAtMs }: StoredFile): Promise<unknown> {
   return tx.objectStore("files").put({ name, sizeBytes, modifiedAtMs }, id);
