@@ -39,7 +39,7 @@ export function describeHostileRequests(start: Start): void {
   async function answerTo(code: number, header: object, body = latin1("x")): Promise<Answer | undefined> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(resolve, answerMsMax);
+      timer = setTimeout(() => resolve(undefined), answerMsMax);
     });
     const answer = await Promise.race([client.request(code, header, body), late]);
     clearTimeout(timer);

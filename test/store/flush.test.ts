@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { WasmqError } from "../../src/ports/error.ts";
 import { WaitingStorage } from "../lib/faulty-storage.ts";
 import { copyOf, MemoryBroker } from "../lib/memory-broker.ts";
-import { type InProcessClient, messagesOf } from "../lib/remoting-client.ts";
+import { messagesOf, type RemotingClient } from "../lib/remoting-client.ts";
 
 const running: { stop(): Promise<void> }[] = [];
 afterEach(async () => {
@@ -125,7 +125,7 @@ describe.each(["SYNC_FLUSH", "ASYNC_FLUSH"] as const)("a full disk, %s", (mode) 
       const codes = await Promise.all(Array.from({ length: 1 + (round % 5) }, (_, i) => send(`kept ${round} ${i}`)));
       expect(new Set(codes)).toEqual(new Set([0]));
     }
-    const read = async (from: InProcessClient) => {
+    const read = async (from: RemotingClient) => {
       const bodies: string[] = [];
       for (let offset = 0; offset < kept.length; ) {
         const answer = await from.pull("G", "T", 0, offset, { subscription: "*" });
