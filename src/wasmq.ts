@@ -4,11 +4,12 @@ import { deliverTimeAsTagsCode } from "./broker/delay/park.ts";
 import { checkTopicName } from "./broker/names.ts";
 import type { TopicConfig } from "./broker/topic/topic-config.ts";
 import { type MemoryBudget, serverBudget } from "./limits.ts";
-import { localBroker, RouteTable } from "./namesrv/route-table.ts";
+import { localBroker, RouteTable, type TopicQueues } from "./namesrv/route-table.ts";
 import { WasmqError } from "./ports/error.ts";
 import type { Connection, ConnectionHandler } from "./ports/network.ts";
 import type { Ports } from "./ports/ports.ts";
 import { Remoting } from "./protocol/remoting/remoting.ts";
+import { brokerHandlers, nameServerHandlers } from "./protocol/remoting/roles.ts";
 import { DueQueue } from "./store/due-queue.ts";
 import { defaultStoreOptions, type StoreOptions } from "./store/options.ts";
 import { settingsOf, storedConf } from "./store/settings.ts";
@@ -25,6 +26,8 @@ export interface BrokerOptions {
   readonly store?: Partial<Omit<StoreOptions, "tagsCodeOf">>;
   /** Default `serverBudget`. */
   readonly budget?: MemoryBudget;
+  /** Told the broker's topics, at the start all and then those that are new or changed: for a NameServer elsewhere. */
+  readonly registered?: (topics: readonly TopicQueues[]) => void;
   /** RocketMQ's setting of that name: the delay of each level. */
   readonly messageDelayLevel?: string;
 }
@@ -73,11 +76,10 @@ export async function startBroker(ports: Ports, options: BrokerOptions): Promise
     heldPullsMax: budget.heldPullsMax,
   });
   const routes = new RouteTable();
-  const register = (topics: readonly TopicConfig[]): void => {
-    routes.register(
-      { cluster: clusterName, brokerName, brokerId: 0, address: localBroker },
-      topics.map((config) => ({ topic: config.topicName, ...config })),
-    );
+  const register = (configs: readonly TopicConfig[]): void => {
+    const topics = configs.map((config) => ({ topic: config.topicName, ...config }));
+    routes.register({ cluster: clusterName, brokerName, brokerId: 0, address: localBroker }, topics);
+    options.registered?.(topics);
   };
   try {
     await broker.start();
@@ -87,7 +89,13 @@ export async function startBroker(ports: Ports, options: BrokerOptions): Promise
   }
   register(Array.from(broker.topics.all(), ({ config }) => config));
   broker.topics.onChange((config) => register([config]));
-  const remoting = new Remoting(broker, routes, ports, { brokerAddress: options.brokerAddress, budget });
+  const { brokerAddress } = options;
+  const remoting = new Remoting(ports, {
+    budget,
+    handlers: new Map([...nameServerHandlers({ routes, brokerAddress }), ...brokerHandlers({ broker })]),
+    encodeHost: (address, port) => store.core.encodeHost(address, port),
+    disconnected: (session) => broker.disconnected(session),
+  });
   const stop = async (): Promise<void> => {
     // What has arrived is taken, written (and synced, if it is waited for) and answered first.
     await new Promise<void>((resolve) => ports.scheduler.soon(resolve));
@@ -106,6 +114,20 @@ export async function startBroker(ports: Ports, options: BrokerOptions): Promise
       return stopped;
     },
   };
+}
+
+/** A NameServer alone, for brokers that are elsewhere: what they say of themselves is put into `routes`. */
+export function startNameServer(
+  ports: Pick<Ports, "clock" | "scheduler" | "telemetry">,
+  options: { readonly routes: RouteTable; readonly budget?: MemoryBudget },
+): Pick<RunningBroker, "accept"> {
+  const noHost = new Uint8Array(0);
+  return new Remoting(ports, {
+    budget: options.budget ?? serverBudget,
+    handlers: new Map(nameServerHandlers({ routes: options.routes, brokerAddress: (localAddress) => localAddress })),
+    encodeHost: () => noHost,
+    disconnected: () => {},
+  });
 }
 
 /** Names of brokers and clusters are names of topics too. */

@@ -5,7 +5,7 @@ import { WasmqError } from "../../ports/error.ts";
 import { objects, readBody, text, writeBody } from "./body-json.ts";
 import { responseCode } from "./codes.ts";
 import { writeFields } from "./header-json.ts";
-import type { Remoting } from "./remoting.ts";
+import type { BrokerRole } from "./roles.ts";
 import type { Request } from "./session.ts";
 
 /** Enums that C++ clients send by their place. */
@@ -21,12 +21,12 @@ const consumeFromWheres = [
 ];
 
 /** 34 (ClientManageProcessor.heartBeat). */
-export function heartBeat(request: Request, remoting: Remoting): void {
+export function heartBeat(request: Request, { broker }: BrokerRole): void {
   const body = readBody(request.body);
   const clientId = text(body["clientID"]);
   if (clientId === undefined) throw new WasmqError("SYSTEM_ERROR", "the heartbeat names no clientID");
   const withoutSubscriptions = body["withoutSub"] === true;
-  const hashCode = (tag: string): number => remoting.broker.store.core.hashCode(tag);
+  const hashCode = (tag: string): number => broker.store.core.hashCode(tag);
   const heartbeat: Heartbeat = {
     clientId,
     language: request.header.language,
@@ -49,27 +49,23 @@ export function heartBeat(request: Request, remoting: Remoting): void {
       ];
     }),
   };
-  remoting.broker.heartbeat(request.session, heartbeat, request.resumedFromMs);
+  broker.heartbeat(request.session, heartbeat, request.resumedFromMs);
   request.session.keep((kept) => kept.heartbeat(clientId, request.kept()));
   request.reply(responseCode.success);
 }
 
 /** 35 (ClientManageProcessor.unregisterClient). */
-export function unregisterClient(request: Request, remoting: Remoting): void {
+export function unregisterClient(request: Request, { broker }: BrokerRole): void {
   const { fields } = request.header;
-  remoting.broker.unregister(
-    request.session,
-    fields.optionalText("producerGroup"),
-    fields.optionalText("consumerGroup"),
-  );
+  broker.unregister(request.session, fields.optionalText("producerGroup"), fields.optionalText("consumerGroup"));
   request.session.keep((kept) => kept.unregistered(request.kept()));
   request.reply(responseCode.success);
 }
 
 /** 38 (ConsumerManageProcessor.getConsumerListByGroup). */
-export function getConsumerList(request: Request, remoting: Remoting): void {
+export function getConsumerList(request: Request, { broker }: BrokerRole): void {
   const group = request.header.fields.text("consumerGroup");
-  const consumerIdList = remoting.broker.consumers.memberIds(group);
+  const consumerIdList = broker.consumers.memberIds(group);
   if (consumerIdList.length === 0) {
     throw new WasmqError("SYSTEM_ERROR", `no consumer for this group, ${group}`);
   }
@@ -77,10 +73,10 @@ export function getConsumerList(request: Request, remoting: Remoting): void {
 }
 
 /** 46: a consumer asks at its start whether its filter is understood (ClientManageProcessor.checkClientConfig). */
-export function checkClientConfig(request: Request, remoting: Remoting): void {
+export function checkClientConfig(request: Request, { broker }: BrokerRole): void {
   const body = readBody(request.body);
   const [data] = objects([body["subscriptionData"]]);
-  remoting.broker.checkExpressionType(data === undefined ? undefined : text(data["expressionType"]));
+  broker.checkExpressionType(data === undefined ? undefined : text(data["expressionType"]));
   request.reply(responseCode.success, writeFields({}));
 }
 

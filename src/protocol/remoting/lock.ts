@@ -2,22 +2,22 @@ import type { QueueName } from "../../broker/orderly/queue-locks.ts";
 import { WasmqError } from "../../ports/error.ts";
 import { objects, readBody, text, writeBody } from "./body-json.ts";
 import { responseCode } from "./codes.ts";
-import type { Remoting } from "./remoting.ts";
+import type { BrokerRole } from "./roles.ts";
 import type { Request } from "./session.ts";
 
 /** 41 (AdminBrokerProcessor.lockBatchMQ). */
-export function lockBatch(request: Request, remoting: Remoting): void {
+export function lockBatch(request: Request, { broker }: BrokerRole): void {
   const { group, clientId, queues } = readLocks(request);
-  const lockOKMQSet = remoting.broker.lock(group, clientId, queues, request.resumedFromMs);
-  const atMs = request.resumedFromMs ?? remoting.nowMs();
+  const lockOKMQSet = broker.lock(group, clientId, queues, request.resumedFromMs);
+  const atMs = request.cameAtMs;
   request.session.keep((kept) => kept.locked(group, clientId, lockOKMQSet, atMs));
   request.reply(responseCode.success, "", undefined, writeBody({ lockOKMQSet }));
 }
 
 /** 42 (AdminBrokerProcessor.unlockBatchMQ). */
-export function unlockBatch(request: Request, remoting: Remoting): void {
+export function unlockBatch(request: Request, { broker }: BrokerRole): void {
   const { group, clientId, queues } = readLocks(request);
-  remoting.broker.locks.unlock(group, clientId, queues);
+  broker.locks.unlock(group, clientId, queues);
   request.session.keep((kept) => kept.unlocked(group, clientId, queues));
   request.reply(responseCode.success);
 }

@@ -1,12 +1,12 @@
 import { responseCode } from "./codes.ts";
 import { writeFields } from "./header-json.ts";
-import type { Remoting } from "./remoting.ts";
+import type { BrokerRole } from "./roles.ts";
 import type { Request } from "./session.ts";
 
 /** 14 (ConsumerManageProcessor.queryConsumerOffset). */
-export async function queryConsumerOffset(request: Request, remoting: Remoting): Promise<void> {
+export async function queryConsumerOffset(request: Request, { broker }: BrokerRole): Promise<void> {
   const { fields } = request.header;
-  const offset = await remoting.broker.offsets.query(
+  const offset = await broker.offsets.query(
     fields.text("consumerGroup"),
     fields.text("topic"),
     fields.int("queueId"),
@@ -16,19 +16,19 @@ export async function queryConsumerOffset(request: Request, remoting: Remoting):
 }
 
 /** 15 (ConsumerManageProcessor.updateConsumerOffset). */
-export function updateConsumerOffset(request: Request, remoting: Remoting): void {
+export function updateConsumerOffset(request: Request, { broker }: BrokerRole): void {
   const { fields } = request.header;
   const topic = fields.text("topic");
   const group = fields.text("consumerGroup");
-  remoting.broker.commitOffset(group, topic, fields.int("queueId"), fields.exactLong("commitOffset"));
+  broker.commitOffset(group, topic, fields.int("queueId"), fields.exactLong("commitOffset"));
   request.reply(responseCode.success);
 }
 
 /** 29 (AdminBrokerProcessor.searchOffsetByTimestamp). */
-export async function searchOffsetByTimestamp(request: Request, remoting: Remoting): Promise<void> {
+export async function searchOffsetByTimestamp(request: Request, { broker }: BrokerRole): Promise<void> {
   const { fields } = request.header;
   const boundary = fields.optionalText("boundaryType")?.toUpperCase() === "UPPER" ? "UPPER" : "LOWER";
-  const offset = await remoting.broker.store.offsetByTime(
+  const offset = await broker.store.offsetByTime(
     fields.text("topic"),
     fields.int("queueId"),
     fields.long("timestamp"),
@@ -38,23 +38,23 @@ export async function searchOffsetByTimestamp(request: Request, remoting: Remoti
 }
 
 /** 30: the offset of the next message to come (AdminBrokerProcessor.getMaxOffset). */
-export function getMaxOffset(request: Request, remoting: Remoting): void {
+export function getMaxOffset(request: Request, { broker }: BrokerRole): void {
   const { fields } = request.header;
-  const { maxOffset } = remoting.broker.store.range(fields.text("topic"), fields.int("queueId"));
+  const { maxOffset } = broker.store.range(fields.text("topic"), fields.int("queueId"));
   request.reply(responseCode.success, writeFields({ offset: maxOffset }));
 }
 
 /** 31 (AdminBrokerProcessor.getMinOffset). */
-export function getMinOffset(request: Request, remoting: Remoting): void {
+export function getMinOffset(request: Request, { broker }: BrokerRole): void {
   const { fields } = request.header;
-  const { minOffset } = remoting.broker.store.range(fields.text("topic"), fields.int("queueId"));
+  const { minOffset } = broker.store.range(fields.text("topic"), fields.int("queueId"));
   request.reply(responseCode.success, writeFields({ offset: minOffset }));
 }
 
 /** 32: -1 for a queue without messages (AdminBrokerProcessor.getEarliestMsgStoretime). */
-export async function getEarliestMessageStoreTime(request: Request, remoting: Remoting): Promise<void> {
+export async function getEarliestMessageStoreTime(request: Request, { broker }: BrokerRole): Promise<void> {
   const { fields } = request.header;
-  const { store } = remoting.broker;
+  const { store } = broker;
   const topic = fields.text("topic");
   const queueId = fields.int("queueId");
   const timestamp = (await store.storeTimeAt(topic, queueId, store.range(topic, queueId).minOffset)) ?? -1;

@@ -2,7 +2,7 @@ import type { PullListener, PullOutcome, PullResult } from "../../broker/pull/pu
 import type { WasmqError } from "../../ports/error.ts";
 import { responseCode } from "./codes.ts";
 import type { KeptRequest } from "./kept.ts";
-import type { Remoting } from "./remoting.ts";
+import type { BrokerRole } from "./roles.ts";
 import type { Answer, Request, Session } from "./session.ts";
 
 /** Bits of a pull's sysFlag (PullSysFlag). */
@@ -18,11 +18,11 @@ const codes: Readonly<Record<PullOutcome, number>> = {
 };
 
 /** 11, and 361 from lite pull consumers (PullMessageProcessor). */
-export function pullMessage(request: Request, remoting: Remoting): void {
+export function pullMessage(request: Request, { broker }: BrokerRole): void {
   const { fields } = request.header;
   const sysFlag = fields.int("sysFlag");
   const isResumed = request.resumedFromMs !== undefined;
-  remoting.broker.pulls.pull(
+  broker.pulls.pull(
     {
       group: fields.text("consumerGroup"),
       topic: fields.text("topic"),

@@ -1,67 +1,27 @@
-import type { Broker } from "../../broker/broker.ts";
 import type { MemoryBudget } from "../../limits.ts";
-import type { RouteTable } from "../../namesrv/route-table.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { Connection, ConnectionHandler } from "../../ports/network.ts";
 import type { Scheduler } from "../../ports/scheduler.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
-import { checkClientConfig, getConsumerList, heartBeat, unregisterClient } from "./client.ts";
-import { requestCode } from "./codes.ts";
 import { PartialFrames } from "./frame.ts";
-import { lockBatch, unlockBatch } from "./lock.ts";
-import {
-  getEarliestMessageStoreTime,
-  getMaxOffset,
-  getMinOffset,
-  queryConsumerOffset,
-  searchOffsetByTimestamp,
-  updateConsumerOffset,
-} from "./offset.ts";
-import { pullMessage } from "./pull.ts";
-import { getBrokerClusterInfo, getRouteInfo } from "./route.ts";
-import { sendMessage, sendMessageV2 } from "./send.ts";
-import { consumerSendMessageBack } from "./send-back.ts";
 import { type Request, Session } from "./session.ts";
-import { viewMessageById } from "./view-message.ts";
+
+/** What a request code does; rejects or throws what the client is told. */
+export type Handle = (request: Request) => void | Promise<void>;
 
 export interface RemotingOptions {
-  /** The broker's `host:port` for clients that came by `localAddress`. */
-  readonly brokerAddress: (localAddress: string) => string;
   readonly budget: MemoryBudget;
+  /** The request codes that are understood. */
+  readonly handlers: ReadonlyMap<number, Handle>;
+  /** A client's address as records have it. */
+  readonly encodeHost: (address: string, port: number) => Uint8Array;
+  /** A connection is gone. */
+  readonly disconnected: (session: Session) => void;
 }
-
-type Handler = (request: Request, remoting: Remoting) => void | Promise<void>;
-
-/** What each request code does. NameServer and broker codes are told apart by number: every port serves both. */
-const handlers = new Map<number, Handler>([
-  [requestCode.sendMessage, sendMessage],
-  [requestCode.sendMessageV2, sendMessageV2],
-  [requestCode.sendBatchMessage, sendMessageV2],
-  [requestCode.pullMessage, pullMessage],
-  [requestCode.litePullMessage, pullMessage],
-  [requestCode.queryConsumerOffset, queryConsumerOffset],
-  [requestCode.updateConsumerOffset, updateConsumerOffset],
-  [requestCode.searchOffsetByTimestamp, searchOffsetByTimestamp],
-  [requestCode.getMaxOffset, getMaxOffset],
-  [requestCode.getMinOffset, getMinOffset],
-  [requestCode.getEarliestMessageStoreTime, getEarliestMessageStoreTime],
-  [requestCode.viewMessageById, viewMessageById],
-  [requestCode.heartBeat, heartBeat],
-  [requestCode.unregisterClient, unregisterClient],
-  [requestCode.consumerSendMessageBack, consumerSendMessageBack],
-  [requestCode.getConsumerListByGroup, getConsumerList],
-  [requestCode.lockBatch, lockBatch],
-  [requestCode.unlockBatch, unlockBatch],
-  [requestCode.checkClientConfig, checkClientConfig],
-  [requestCode.getRouteInfoByTopic, getRouteInfo],
-  [requestCode.getBrokerClusterInfo, getBrokerClusterInfo],
-]);
 
 /** RocketMQ's remoting protocol: frames in, frames out, on whatever carries bytes. */
 export class Remoting {
-  readonly broker: Broker;
-  readonly routes: RouteTable;
   readonly options: RemotingOptions;
   readonly partialFrames: PartialFrames;
   readonly #clock: Clock;
@@ -75,13 +35,9 @@ export class Remoting {
   #queuedBytes = 0;
 
   constructor(
-    broker: Broker,
-    routes: RouteTable,
     ports: { readonly clock: Clock; readonly scheduler: Scheduler; readonly telemetry: Telemetry },
     options: RemotingOptions,
   ) {
-    this.broker = broker;
-    this.routes = routes;
     this.options = options;
     this.partialFrames = new PartialFrames(options.budget.partialFrameBytesTotalMax);
     this.#clock = ports.clock;
@@ -120,12 +76,12 @@ export class Remoting {
   }
 
   handle(request: Request): void {
-    const handler = handlers.get(request.header.code);
+    const handler = this.options.handlers.get(request.header.code);
     try {
       if (handler === undefined) {
         throw new WasmqError("REQUEST_CODE_NOT_SUPPORTED", ` request type ${request.header.code} not supported`);
       }
-      const outcome = handler(request, this);
+      const outcome = handler(request);
       const { answer } = request;
       if (outcome instanceof Promise) outcome.catch((error) => answer.fail(error));
     } catch (error) {

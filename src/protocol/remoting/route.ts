@@ -2,18 +2,18 @@ import { type BrokerAddress, type BrokerData, localBroker } from "../../namesrv/
 import { WasmqError } from "../../ports/error.ts";
 import { writeBody } from "./body-json.ts";
 import { responseCode } from "./codes.ts";
-import type { Remoting } from "./remoting.ts";
+import type { NameServerRole } from "./roles.ts";
 import type { Request } from "./session.ts";
 
 /** 105 (ClientRequestProcessor.getRouteInfoByTopic). Keys are quoted: every client reads them so. */
-export function getRouteInfo(request: Request, remoting: Remoting): void {
+export function getRouteInfo(request: Request, role: NameServerRole): void {
   const topic = request.header.fields.text("topic");
-  const route = remoting.routes.route(topic);
+  const route = role.routes.route(topic);
   if (route === undefined) {
     throw new WasmqError("TOPIC_NOT_EXIST", `No topic route info in name server for the topic: ${topic}`);
   }
   const body = {
-    brokerDatas: route.brokers.map((broker) => brokerData(broker, request, remoting)),
+    brokerDatas: route.brokers.map((broker) => brokerData(broker, request, role)),
     filterServerTable: {},
     queueDatas: route.queues.map(({ brokerName, perm, readQueueNums, topicSysFlag, writeQueueNums }) => ({
       brokerName,
@@ -27,22 +27,22 @@ export function getRouteInfo(request: Request, remoting: Remoting): void {
 }
 
 /** 106 (DefaultRequestProcessor.getBrokerClusterInfo). */
-export function getBrokerClusterInfo(request: Request, remoting: Remoting): void {
-  const brokers = remoting.routes.brokers();
+export function getBrokerClusterInfo(request: Request, role: NameServerRole): void {
+  const brokers = role.routes.brokers();
   const clusters = new Map<string, string[]>();
   for (const { cluster, brokerName } of brokers) clusters.set(cluster, [...(clusters.get(cluster) ?? []), brokerName]);
   const body = {
     brokerAddrTable: Object.fromEntries(
-      brokers.map((broker) => [broker.brokerName, brokerData(broker, request, remoting)]),
+      brokers.map((broker) => [broker.brokerName, brokerData(broker, request, role)]),
     ),
     clusterAddrTable: Object.fromEntries(clusters),
   };
   request.reply(responseCode.success, "", undefined, writeBody(body));
 }
 
-function brokerData({ addresses, brokerName, cluster }: BrokerData, request: Request, remoting: Remoting) {
+function brokerData({ addresses, brokerName, cluster }: BrokerData, request: Request, role: NameServerRole) {
   const written = (address: BrokerAddress): string =>
-    address === localBroker ? remoting.options.brokerAddress(request.session.connection.localAddress) : address;
+    address === localBroker ? role.brokerAddress(request.session.connection.localAddress) : address;
   return {
     brokerAddrs: Object.fromEntries([...addresses].map(([id, address]) => [id, written(address)])),
     brokerName,

@@ -1,11 +1,11 @@
 import { responseCode } from "./codes.ts";
-import type { Remoting } from "./remoting.ts";
+import type { BrokerRole } from "./roles.ts";
 import type { Request } from "./session.ts";
 
 /** 36 (AbstractSendMessageProcessor.consumerSendMsgBack). */
-export async function consumerSendMessageBack(request: Request, remoting: Remoting): Promise<void> {
+export async function consumerSendMessageBack(request: Request, { broker }: BrokerRole): Promise<void> {
   const { fields } = request.header;
-  await remoting.broker.sendBacks.sendBack({
+  await broker.sendBacks.sendBack({
     group: fields.text("group"),
     offset: fields.long("offset"),
     delayLevel: fields.int("delayLevel"),

@@ -1,7 +1,8 @@
+import type { Broker } from "../../broker/broker.ts";
 import type { SendListener, SendMessage, SentMessage } from "../../broker/send/send.ts";
 import type { WasmqError } from "../../ports/error.ts";
 import { responseCode } from "./codes.ts";
-import type { Remoting } from "./remoting.ts";
+import type { BrokerRole } from "./roles.ts";
 import type { Answer, Request } from "./session.ts";
 
 /** The same fields under the one-letter names of SendMessageRequestHeaderV2, and under those of the first version. */
@@ -24,16 +25,16 @@ type Names = Readonly<Record<keyof typeof lettersV2, string>>;
 const namesV1 = Object.fromEntries(Object.keys(lettersV2).map((name) => [name, name])) as Names;
 
 /** 10 (SendMessageProcessor). */
-export function sendMessage(request: Request, remoting: Remoting): void {
-  send(request, remoting, namesV1);
+export function sendMessage(request: Request, { broker }: BrokerRole): void {
+  send(request, broker, namesV1);
 }
 
 /** 310, and 320 for batches. */
-export function sendMessageV2(request: Request, remoting: Remoting): void {
-  send(request, remoting, lettersV2);
+export function sendMessageV2(request: Request, { broker }: BrokerRole): void {
+  send(request, broker, lettersV2);
 }
 
-function send(request: Request, remoting: Remoting, names: Names): void {
+function send(request: Request, broker: Broker, names: Names): void {
   const { fields } = request.header;
   const message: SendMessage = {
     producerGroup: fields.text(names.producerGroup),
@@ -52,7 +53,7 @@ function send(request: Request, remoting: Remoting, names: Names): void {
     maxReconsumeTimes: fields.optionalInt(names.maxReconsumeTimes),
     body: request.body,
   };
-  remoting.broker.sending.send(message, new SendReply(request.answer, remoting.broker.settings.regionId));
+  broker.sending.send(message, new SendReply(request.answer, broker.settings.regionId));
 }
 
 class SendReply implements SendListener {

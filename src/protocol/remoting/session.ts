@@ -66,9 +66,13 @@ export class Request {
     this.resumedFromMs = resumed?.atMs;
   }
 
+  get cameAtMs(): number {
+    return this.resumedFromMs ?? this.session.remoting.nowMs();
+  }
+
   /** The request for keeping. */
   kept(): KeptRequest {
-    return { atMs: this.resumedFromMs ?? this.session.remoting.nowMs(), frame: this.frame.slice() };
+    return { atMs: this.cameAtMs, frame: this.frame.slice() };
   }
 
   /** See `Answer.reply`. */
@@ -101,7 +105,7 @@ export class Session implements ConnectionHandler, Client {
     this.remoting = remoting;
     this.connection = connection;
     this.address = `${connection.remoteAddress}:${connection.remotePort}`;
-    this.bornHost = remoting.broker.store.core.encodeHost(connection.remoteAddress, connection.remotePort);
+    this.bornHost = remoting.options.encodeHost(connection.remoteAddress, connection.remotePort);
     this.#kept = connection.keep === undefined ? undefined : new KeptRequests();
     this.#frames = new FrameReader(
       remoting.partialFrames,
@@ -149,7 +153,7 @@ export class Session implements ConnectionHandler, Client {
     this.#isClosed = true;
     this.#frames.end();
     this.#chunks = [];
-    this.remoting.broker.disconnected(this);
+    this.remoting.options.disconnected(this);
   }
 
   notifyConsumerIdsChanged(group: string): void {
