@@ -9,7 +9,7 @@ export class InProcessClient extends RemotingClient {
   }
 }
 
-export function openInProcess(broker: RunningBroker, events: WireEvents, port?: number): Wire {
+export function openInProcess(broker: Pick<RunningBroker, "accept">, events: WireEvents, port?: number): Wire {
   const connection = new InProcessConnection(
     (bytes) => events.received(bytes),
     () => events.closed(),

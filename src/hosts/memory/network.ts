@@ -46,7 +46,10 @@ export class InProcessConnection implements Connection {
     const handler = this.#handler;
     this.#handler = undefined;
     if (handler === undefined) return;
-    handler.closed();
-    this.#closed();
+    // Behind what was sent before, from either side.
+    queueMicrotask(() => {
+      handler.closed();
+      this.#closed();
+    });
   }
 }
