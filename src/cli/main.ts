@@ -1,34 +1,43 @@
 #!/usr/bin/env node
 import { parseArgs } from "node:util";
+import { exportOptions, exportTo } from "./export.ts";
+import { exitUsage } from "./failure.ts";
+import { importFrom, importOptions } from "./import.ts";
 import { start, startOptions } from "./start.ts";
 import { usage } from "./usage.ts";
 
-/** A command that was called wrongly ends with this code; one that failed ends with 1. */
-const exitUsage = 2;
+interface Parsed {
+  readonly values: { readonly [name: string]: string | boolean | undefined };
+  readonly positionals: readonly string[];
+}
+
+/** Each command's options, and what it does with them; it gives the exit code. */
+const commands = {
+  start: { options: startOptions, allowPositionals: false, run: start },
+  export: { options: exportOptions, allowPositionals: true, run: exportTo },
+  import: { options: importOptions, allowPositionals: true, run: importFrom },
+} as const;
 
 async function main(args: readonly string[]): Promise<number> {
   const named = args[0] !== undefined && !args[0].startsWith("-");
-  const command = named ? args[0] : "start";
-  if (command !== "start") {
-    console.error(`wasmq: there is no command ${command}\n\n${usage}`);
+  const name = named ? args[0]! : "start";
+  if (!Object.hasOwn(commands, name)) {
+    console.error(`wasmq: there is no command ${name}\n\n${usage}`);
     return exitUsage;
   }
-  let parsed: ReturnType<typeof parse>;
+  const { options, allowPositionals, run } = commands[name as keyof typeof commands];
+  let parsed: Parsed;
   try {
-    parsed = parse(named ? args.slice(1) : args);
+    parsed = parseArgs({ args: args.slice(named ? 1 : 0), options: { ...options }, allowPositionals }) as Parsed;
   } catch (error) {
     console.error(`wasmq: ${error instanceof Error ? error.message : error}\n\n${usage}`);
     return exitUsage;
   }
-  if (parsed.values.help) {
+  if (parsed.values["help"]) {
     console.log(usage);
     return 0;
   }
-  return start(parsed.values);
-}
-
-function parse(args: readonly string[]) {
-  return parseArgs({ args: [...args], options: startOptions, allowPositionals: false });
+  return run(parsed.values, parsed.positionals);
 }
 
 process.exitCode = await main(process.argv.slice(2));

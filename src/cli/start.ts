@@ -1,4 +1,5 @@
-import { startWasmq, type Telemetry, type Wasmq, WasmqError } from "../hosts/node/index.ts";
+import { startWasmq, type Telemetry, type Wasmq } from "../hosts/node/index.ts";
+import { told, UsageError } from "./failure.ts";
 
 export const startOptions = {
   store: { type: "string" },
@@ -20,9 +21,7 @@ export async function start(values: Values): Promise<number> {
   try {
     wasmq = await startWasmq({ ...read(values), telemetry: standardError });
   } catch (error) {
-    if (!(error instanceof WasmqError) && !(error instanceof UsageError) && !isSystemError(error)) throw error;
-    console.error(`wasmq: ${error.message}`);
-    return error instanceof UsageError ? 2 : 1;
+    return told(error);
   }
   const signalled = new Promise<NodeJS.Signals>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(signal));
@@ -40,13 +39,6 @@ export async function start(values: Values): Promise<number> {
   }
   console.log("The broker has stopped");
   return 0;
-}
-
-class UsageError extends Error {}
-
-/** What a system call answered (a file that may not be read, a disk that is full): the world's trouble, and no bug's trace. */
-function isSystemError(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === "string";
 }
 
 function read(values: Values) {

@@ -11,4 +11,13 @@ Runs a RocketMQ NameServer and broker in this process.
   --broker-name NAME   name of the broker (default broker-a)
   --flush MODE         async: a send is answered once the operating system has the message (default)
                        sync: once it is on the disk
-  --help               show this`;
+  --help               show this
+
+       wasmq export [--store DIR | --from URL [--token TOKEN]] FILE.tar|DIRECTORY|-
+       wasmq import FILE.tar|DIRECTORY|- [--store DIR]
+
+Moves a store that is not in use: into an archive, a directory or standard output, and from there into an empty store.
+
+  --store DIR          the store (default ~/.wasmq/store)
+  --from URL           export from a broker elsewhere, by what it serves at this address
+  --token TOKEN        what that broker asks for (default: the environment's WASMQ_TOKEN)`;

@@ -103,6 +103,10 @@ export class Command {
     process.kill(-this.#child.pid!, signal);
   }
 
+  write(bytes: Uint8Array): void {
+    this.#child.stdin!.write(bytes);
+  }
+
   closeInput(): void {
     this.#child.stdin!.end();
   }
