@@ -14,6 +14,8 @@ const everywhere = [
 export default defineConfig({
   test: {
     api: { host: "127.0.0.1" },
+    // With reporters of its own on the command line, a run names this one there as well (.ci/run).
+    reporters: ["default", "./test/counts/reporter.ts"],
     projects: [
       {
         test: {

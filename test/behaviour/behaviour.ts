@@ -11,10 +11,8 @@ import { describeRetries } from "./retries.ts";
 import { describeSending } from "./send.ts";
 import { connect, type Start } from "./start.ts";
 import { describeStores } from "./stores.ts";
+import { behaviourTitle } from "./title.ts";
 import { describeTopics } from "./topics.ts";
-
-/** How the tests of this suite are found among all, by their outermost title. */
-export const behaviourTitle = "behaviour: ";
 
 /** What a broker does, on whatever host: the one suite that each host's behaviour.test.ts calls with its factory. */
 export function describeBehaviour(host: BrokerHost): void {
