@@ -231,3 +231,12 @@ export const answerBytesPartialMax = 8 * frameBytesMax;
 
 /** Open handles of OPFS files: each costs a descriptor and a channel to the browser's process, which all of its pages share. */
 export const openHandlesMax = 128;
+
+/**
+ * Bytes on the way between a tab and the broker's Worker, each way of a line: a pull's answer of the usual size fits several times,
+ * and a tab that is frozen keeps no more than this from being freed.
+ */
+export const tabWindowBytes = 1024 * 1024;
+
+/** One message between them: copied twice, so large ones bring nothing more. */
+export const tabPieceBytesMax = 256 * 1024;

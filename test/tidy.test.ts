@@ -36,7 +36,7 @@ const importTable: ImportTable = {
   // The store that is gone with the process (`store: "memory"`) is the memory host's.
   "src/hosts/node": [...engine, "node:*", "build/core.wasm", "src/hosts/memory/log-storage.ts"],
   "src/hosts/durable-object": [...engine, "cloudflare:*", "build/core.wasm"],
-  "src/hosts/browser": [...engine, "build/core.wasm"],
+  "src/hosts/browser": [...engine, "build/core.wasm", "src/client/carrier.ts", "idb"],
   "src/client": [...ports, "src/protocol/remoting/frame.ts", "src/protocol/remoting/codes.ts", ...["fflate", "fzstd"]],
   "src/client/tcp.ts": ["src/client", "src/ports", "node:net"],
   "src/cli": ["node:*", "src/hosts/node", "src/archive", "src/client", "src/protocol/http"],
@@ -56,6 +56,9 @@ const entryPoints: Readonly<Record<string, string>> = {
   "src/hosts/durable-object/core-module.ts": "#core-wasm in a Worker",
   "src/hosts/durable-object/wasm.d.ts": "tells the compiler what a bundler makes of a .wasm file",
   "src/hosts/browser/core-module.ts": "#core-wasm in a page",
+  "src/hosts/browser/index.ts": "what the package exports as ./browser",
+  "test/hosts/browser/opfs-worker.ts": "a Worker of the tests in the page",
+  "test/hosts/browser/page/page.ts": "the page that e2e/ builds",
   "src/hosts/memory/host.ts": "starts the broker in tests, on every runtime",
   "src/hosts/memory/network.ts": "by which those tests connect to it",
   "src/client/index.ts": "what the package exports as ./client",

@@ -1,5 +1,5 @@
 import { type DBSchema, type IDBPDatabase, type IDBPTransaction, openDB } from "idb";
-import { pageCacheBytesMax } from "../../limits.ts";
+import { fileTimeLagMsMax, pageCacheBytesMax } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { FileStat, LogStorage, StorageWrite } from "../../ports/log-storage.ts";
 import { asStorageError } from "./full.ts";
@@ -25,7 +25,7 @@ interface Schema extends DBSchema {
 interface FileRecord {
   readonly name: string;
   readonly sizeBytes: number;
-  /** Wall-clock milliseconds; up to `timeLagMsMax` older than the last write while the file is open. */
+  /** Wall-clock milliseconds; up to `fileTimeLagMsMax` older than the last write while the file is open. */
   readonly modifiedAtMs: number;
 }
 
@@ -75,8 +75,6 @@ const pagesPerFileMax = 2 ** 21;
 
 /** Appends go into the last chunk while it is below this: few records to read, and little written twice. */
 const growingChunkBytesMax = 8 * 1024;
-
-const timeLagMsMax = 60_000;
 
 /**
  * The store's files in an IndexedDB database: one transaction a batch.
@@ -270,7 +268,7 @@ export class IndexedDbLogStorage implements LogStorage {
     }
     const now = Date.now();
     const changed = [...files].filter(
-      ([file, sizeBytes]) => sizeBytes !== file.sizeBytes || now - file.savedAtMs >= timeLagMsMax,
+      ([file, sizeBytes]) => sizeBytes !== file.sizeBytes || now - file.savedAtMs >= fileTimeLagMsMax,
     );
     const pages = [...this.#staged.values()].map((staged) => ({ staged, chunk: chunkOf(staged) }));
     const hasSeparate = pages.some(({ chunk }) => chunk.end - chunk.at >= separateValueBytesMin);

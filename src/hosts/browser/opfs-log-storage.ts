@@ -1,4 +1,4 @@
-import { openHandlesMax } from "../../limits.ts";
+import { fileTimeLagMsMax, openHandlesMax } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { FileStat, LogStorage, StorageWrite } from "../../ports/log-storage.ts";
 import { asStorageError } from "./full.ts";
@@ -16,8 +16,6 @@ interface StoredFile extends NamedFile {
   /** The time that the journal has. */
   savedAtMs: number;
 }
-
-const timeLagMsMax = 60_000;
 
 /** For as long as the handles of a Worker that is gone may still be open. */
 const handleRetryMs = 50;
@@ -222,7 +220,7 @@ export class OpfsLogStorage implements LogStorage {
     file.dataEnd = Math.max(file.dataEnd, at + bytes.length);
     file.sizeBytes = Math.max(file.sizeBytes, file.dataEnd);
     file.modifiedAtMs = Date.now();
-    if (file.modifiedAtMs - file.savedAtMs >= timeLagMsMax) this.#saveTime(file);
+    if (file.modifiedAtMs - file.savedAtMs >= fileTimeLagMsMax) this.#saveTime(file);
   }
 
   /** Without room for it the time stays behind; nothing else hangs on it. */

@@ -1,0 +1,3 @@
+import type { Entropy } from "../../ports/entropy.ts";
+
+export const entropy: Entropy = { random: () => Math.random() };
