@@ -64,6 +64,12 @@ export const producerGroupsPerClientMax = 1_024;
 export const clientIdCharsMax = 1_024;
 
 /**
+ * The client: bytes taken from a WebSocket before the broker is told of them. Small beside what a broker lets wait (smallBudget), and
+ * large beside an answer, so that few messages say nothing else.
+ */
+export const socketCreditBytes = 512 * 1024;
+
+/**
  * What a host keeps of one connection that outlives the broker's memory: heartbeats, locks, and the pulls that wait. A client with a
  * thousand subscriptions and as many held pulls has some 700 KB; one with more connects anew.
  */

@@ -4,7 +4,7 @@ import { deliverTimeAsTagsCode } from "./broker/delay/park.ts";
 import { checkTopicName } from "./broker/names.ts";
 import type { TopicConfig } from "./broker/topic/topic-config.ts";
 import { type MemoryBudget, serverBudget } from "./limits.ts";
-import { localBroker, RouteTable, type TopicQueues } from "./namesrv/route-table.ts";
+import { type BrokerAddress, localBroker, RouteTable, type TopicQueues } from "./namesrv/route-table.ts";
 import { WasmqError } from "./ports/error.ts";
 import type { Connection, ConnectionHandler } from "./ports/network.ts";
 import type { Ports } from "./ports/ports.ts";
@@ -89,7 +89,8 @@ export async function startBroker(ports: Ports, options: BrokerOptions): Promise
   }
   register(Array.from(broker.topics.all(), ({ config }) => config));
   broker.topics.onChange((config) => register([config]));
-  const { brokerAddress } = options;
+  const brokerAddress = (address: BrokerAddress, localAddress: string): string =>
+    address === localBroker ? options.brokerAddress(localAddress) : address;
   const remoting = new Remoting(ports, {
     budget,
     handlers: new Map([...nameServerHandlers({ routes, brokerAddress }), ...brokerHandlers({ broker })]),
@@ -119,12 +120,24 @@ export async function startBroker(ports: Ports, options: BrokerOptions): Promise
 /** A NameServer alone, for brokers that are elsewhere: what they say of themselves is put into `routes`. */
 export function startNameServer(
   ports: Pick<Ports, "clock" | "scheduler" | "telemetry">,
-  options: { readonly routes: RouteTable; readonly budget?: MemoryBudget },
+  options: {
+    readonly routes: RouteTable;
+    /** What a client that came by `localAddress` is told as the address of a registered broker. */
+    readonly brokerAddress: (address: string, localAddress: string) => string;
+    readonly budget?: MemoryBudget;
+  },
 ): Pick<RunningBroker, "accept"> {
+  const { routes, brokerAddress } = options;
   const noHost = new Uint8Array(0);
   return new Remoting(ports, {
     budget: options.budget ?? serverBudget,
-    handlers: new Map(nameServerHandlers({ routes: options.routes, brokerAddress: (localAddress) => localAddress })),
+    handlers: new Map(
+      nameServerHandlers({
+        routes,
+        // Only brokers that are elsewhere register here.
+        brokerAddress: (address, localAddress) => brokerAddress(String(address), localAddress),
+      }),
+    ),
     encodeHost: () => noHost,
     disconnected: () => {},
   });
@@ -141,3 +154,5 @@ function checkName(what: string, name: string): void {
     );
   }
 }
+
+export { RouteTable, type TopicQueues };

@@ -1,14 +1,14 @@
-import { connectionsMax, smallBudget } from "../../limits.ts";
+import { smallBudget } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
-import type { Connection, ConnectionHandler } from "../../ports/network.ts";
+import type { LogStorage } from "../../ports/log-storage.ts";
 import { silentTelemetry, type Telemetry } from "../../ports/telemetry.ts";
-import { type BrokerOptions, type RunningBroker, startBroker } from "../../wasmq.ts";
+import { type BrokerOptions, type RunningBroker, startBroker, type TopicQueues } from "../../wasmq.ts";
 import { clock } from "./clock.ts";
 import { loadCoreModule } from "./core-module.ts";
 import { entropy } from "./entropy.ts";
 import { DurableObjectLogStorage } from "./log-storage.ts";
-import { SocketConnection } from "./network.ts";
-import type { HibernatingSocket, ObjectContext } from "./platform.ts";
+import { Sockets } from "./network.ts";
+import type { ObjectContext } from "./platform.ts";
 import { AlarmScheduler } from "./scheduler.ts";
 
 export interface ObjectBrokerOptions {
@@ -16,12 +16,14 @@ export interface ObjectBrokerOptions {
   readonly cluster?: string;
   /** Default broker-a. */
   readonly brokerName?: string;
-  /** The address clients are told, for one that came by `origin` (`wss://host`). */
+  /** The broker's address as a client is told that came by `origin` (`wss://host`). */
   readonly brokerAddress: (origin: string) => string;
   /** RocketMQ's setting of that name. */
   readonly messageDelayLevel?: string;
   readonly telemetry?: Telemetry;
-  /** Other sizes and intervals than this host's. A store keeps the sizes it was written with. */
+  /** Told the broker's topics, at each start all and then those that are new or changed: for a NameServer elsewhere. */
+  readonly registered?: (topics: readonly TopicQueues[]) => void;
+  /** Other sizes and intervals than `objectGeometry`. A store keeps the sizes it was written with. */
   readonly store?: BrokerOptions["store"];
 }
 
@@ -39,8 +41,7 @@ export const objectGeometry = {
 } satisfies BrokerOptions["store"];
 
 /**
- * A broker in a Durable Object. The object's class hands over what the platform calls: `fetch` (a WebSocket that speaks remoting),
- * `webSocketMessage`, `webSocketClose`, `webSocketError` and `alarm`.
+ * A broker in a Durable Object. The object's class hands over its sockets (`sockets`) and its alarm.
  *
  * A send is answered when its message is durable, in both flush modes. The object may be evicted between any two events: the
  * next one starts the broker again from its storage, and sockets that the platform still holds go on where they were, with their
@@ -49,12 +50,10 @@ export const objectGeometry = {
 export class ObjectBroker {
   readonly #context: ObjectContext;
   readonly #options: ObjectBrokerOptions;
-  readonly #connections = new Map<HibernatingSocket, SocketConnection>();
   readonly #storage: DurableObjectLogStorage;
   #scheduler!: AlarmScheduler;
-  #broker: RunningBroker | undefined;
+  #running: { readonly broker: RunningBroker; readonly sockets: Sockets } | undefined;
   #failure: unknown;
-  #lastConnectionId = 0;
 
   /** Starts at once; whatever comes waits for it. */
   constructor(context: ObjectContext, options: ObjectBrokerOptions) {
@@ -64,65 +63,69 @@ export class ObjectBroker {
     void context.blockConcurrencyWhile(() => this.#start());
   }
 
-  /** The broker; throws why it could not start. */
+  /** Those who speak remoting. Throws why the broker could not start. */
+  get sockets(): Sockets {
+    return this.#started().sockets;
+  }
+
   get broker(): RunningBroker {
-    if (this.#broker === undefined) throw this.#failure;
-    return this.#broker;
+    return this.#started().broker;
   }
 
   /** The store's files. */
-  get storage(): DurableObjectLogStorage {
+  get storage(): LogStorage {
     return this.#storage;
   }
 
-  /**
-   * Takes a socket of the platform's, accepted by nobody yet. `remoteAddress` goes into records as the sender's; `origin` is where the
-   * client found the broker. Throws SYSTEM_BUSY beyond `connectionsMax`.
-   */
-  accept(socket: HibernatingSocket, from: { readonly remoteAddress: string; readonly origin: string }): void {
-    const { broker } = this;
-    if (this.#connections.size >= connectionsMax) {
-      throw new WasmqError("SYSTEM_BUSY", `the broker has its ${connectionsMax} connections`);
-    }
-    this.#context.acceptWebSocket(socket);
-    const id = ++this.#lastConnectionId;
-    const connection = SocketConnection.accepted(socket, this.#context.storage.sql, { id, ...from });
-    this.#connections.set(socket, connection);
-    connection.open(broker.accept(connection));
-  }
-
-  /** A connection that ends with the object's memory, as any in-process caller's does. */
-  connect(connection: Connection): ConnectionHandler {
-    return this.broker.accept(connection);
-  }
-
-  message(socket: HibernatingSocket, message: ArrayBuffer | string): void {
-    this.#connections.get(socket)?.received(message);
-  }
-
-  closed(socket: HibernatingSocket): void {
-    // One that closed while the object slept is none of the open ones by now: its groups are to hear of it all the same.
-    if (!this.#connections.has(socket)) this.#resume(socket);
-    const connection = this.#connections.get(socket);
-    this.#connections.delete(socket);
-    connection?.closed();
-  }
-
+  /** The platform's alarm has come. */
   alarm(): void {
     this.#scheduler.alarm();
   }
 
+  /** Ends cleanly: connections close, and the store has no `abort`. */
+  async stop(): Promise<void> {
+    const { broker, sockets } = this.#started();
+    this.#running = undefined;
+    this.#failure = new WasmqError("SERVICE_NOT_AVAILABLE", "the broker is stopped");
+    await broker.stop();
+    sockets.close();
+  }
+
+  /**
+   * Fills the store anew: the broker stops, `fill` gets the storage with no file in it, and a broker starts on what is there then.
+   * Rejects with STORE_UNWRITABLE if there are messages already, and with what `fill` does.
+   */
+  async refill(fill: (storage: LogStorage) => Promise<void>): Promise<void> {
+    await this.#context.blockConcurrencyWhile(async () => {
+      if (this.#storage.list("commitlog").length > 0) {
+        throw new WasmqError("STORE_UNWRITABLE", "the store has messages: import into a broker that never had any");
+      }
+      if (this.#running !== undefined) await this.stop();
+      try {
+        for (const { name } of this.#storage.list("")) this.#storage.delete(name);
+        await fill(this.#storage);
+      } finally {
+        await this.#start();
+      }
+    });
+  }
+
+  #started() {
+    if (this.#running === undefined) throw this.#failure;
+    return this.#running;
+  }
+
   async #start(): Promise<void> {
     const { storage } = this.#context;
-    SocketConnection.prepare(storage.sql);
-    this.#scheduler = new AlarmScheduler(storage, (await storage.getAlarm()) ?? undefined);
-    const { brokerName, cluster, messageDelayLevel, telemetry, brokerAddress, store } = this.#options;
+    const scheduler = new AlarmScheduler(storage, (await storage.getAlarm()) ?? undefined);
+    this.#scheduler = scheduler;
+    const { brokerName, cluster, messageDelayLevel, telemetry, brokerAddress, registered, store } = this.#options;
     try {
-      this.#broker = await startBroker(
+      const broker = await startBroker(
         {
           storage: this.#storage,
           clock,
-          scheduler: this.#scheduler,
+          scheduler,
           entropy,
           telemetry: telemetry ?? silentTelemetry,
           coreModule: await loadCoreModule(),
@@ -130,32 +133,22 @@ export class ObjectBroker {
         {
           brokerName: brokerName ?? "broker-a",
           clusterName: cluster ?? "DefaultCluster",
-          // No client can connect to it: the object has no address but its name.
+          // Nobody can connect to an object by an address: tools find it by the names in routes.
           storeHost: { address: "127.0.0.1", port: 10911 },
           brokerAddress,
           budget: smallBudget,
           store: { ...objectGeometry, ...store },
+          ...(registered === undefined ? {} : { registered }),
           ...(messageDelayLevel === undefined ? {} : { messageDelayLevel }),
         },
       );
+      this.#running = {
+        broker,
+        sockets: new Sockets(this.#context, (connection, kept) => broker.accept(connection, kept)),
+      };
     } catch (error) {
       // Told to each who asks, rather than resetting the object again and again.
       this.#failure = error;
-      return;
     }
-    for (const socket of this.#context.getWebSockets()) this.#resume(socket);
-  }
-
-  #resume(socket: HibernatingSocket): void {
-    if (this.#broker === undefined) return;
-    const resumed = SocketConnection.resumed(socket, this.#context.storage.sql);
-    if (resumed === undefined) {
-      socket.close(1012, "the broker started again");
-      return;
-    }
-    const { connection, kept } = resumed;
-    this.#lastConnectionId = Math.max(this.#lastConnectionId, connection.id);
-    this.#connections.set(socket, connection);
-    connection.open(this.#broker.accept(connection, kept));
   }
 }

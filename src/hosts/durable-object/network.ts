@@ -1,7 +1,9 @@
-import { attachmentBytesMax } from "../../limits.ts";
+import { attachmentBytesMax, connectionsMax } from "../../limits.ts";
+import { WasmqError } from "../../ports/error.ts";
 import type { Connection, ConnectionHandler } from "../../ports/network.ts";
-import type { HibernatingSocket, SqlStorage } from "./platform.ts";
+import type { HibernatingSocket, ObjectContext, SqlStorage } from "./platform.ts";
 
+/** What is too long for an attachment. */
 const schema = "CREATE TABLE IF NOT EXISTS connection (id INTEGER PRIMARY KEY, kept BLOB NOT NULL)";
 
 /** What the platform holds beside a socket. Its keys are short: there are 16,384 bytes for all. */
@@ -19,7 +21,7 @@ interface Attachment {
  * `+N` says that the client has taken N more bytes: the platform does not tell what waits to be sent, and without it a client that
  * does not read would fill the memory.
  */
-export class SocketConnection implements Connection {
+class SocketConnection implements Connection {
   readonly remoteAddress: string;
   readonly remotePort = 0;
   readonly localAddress: string;
@@ -36,11 +38,6 @@ export class SocketConnection implements Connection {
     this.#attachment = attachment;
     this.remoteAddress = attachment.remoteAddress;
     this.localAddress = attachment.origin;
-  }
-
-  /** The table of what is too long for an attachment. */
-  static prepare(sql: SqlStorage): void {
-    sql.exec(schema);
   }
 
   /** For a socket that has just been accepted. `id` is no other open socket's. */
@@ -136,6 +133,67 @@ export class SocketConnection implements Connection {
       // Closed already.
     }
     this.closed();
+  }
+}
+
+/** The clients of one object, whatever it serves. */
+export class Sockets {
+  readonly #context: ObjectContext;
+  readonly #accept: (connection: Connection, kept?: Uint8Array) => ConnectionHandler;
+  readonly #connections = new Map<HibernatingSocket, SocketConnection>();
+  #lastId = 0;
+
+  /** Goes on with the sockets that an earlier life of the object has left open. */
+  constructor(context: ObjectContext, accept: (connection: Connection, kept?: Uint8Array) => ConnectionHandler) {
+    this.#context = context;
+    this.#accept = accept;
+    context.storage.sql.exec(schema);
+    for (const socket of context.getWebSockets()) this.#resume(socket);
+  }
+
+  /**
+   * Takes a socket of the platform's, accepted by nobody yet. `remoteAddress` goes into records as the sender's; `origin` is where the
+   * client found the object. Throws SYSTEM_BUSY beyond `connectionsMax`.
+   */
+  accept(socket: HibernatingSocket, from: { readonly remoteAddress: string; readonly origin: string }): void {
+    if (this.#connections.size >= connectionsMax) {
+      throw new WasmqError("SYSTEM_BUSY", `${connectionsMax} connections are open, no more are taken`);
+    }
+    this.#context.acceptWebSocket(socket);
+    const id = ++this.#lastId;
+    const connection = SocketConnection.accepted(socket, this.#context.storage.sql, { id, ...from });
+    this.#connections.set(socket, connection);
+    connection.open(this.#accept(connection));
+  }
+
+  message(socket: HibernatingSocket, message: ArrayBuffer | string): void {
+    this.#connections.get(socket)?.received(message);
+  }
+
+  closed(socket: HibernatingSocket): void {
+    // One that closed while the object slept is none of the open ones by now: its groups are to hear of it all the same.
+    if (!this.#connections.has(socket)) this.#resume(socket);
+    const connection = this.#connections.get(socket);
+    this.#connections.delete(socket);
+    connection?.closed();
+  }
+
+  /** Ends all of them. */
+  close(): void {
+    for (const connection of this.#connections.values()) connection.close();
+    this.#connections.clear();
+  }
+
+  #resume(socket: HibernatingSocket): void {
+    const resumed = SocketConnection.resumed(socket, this.#context.storage.sql);
+    if (resumed === undefined) {
+      socket.close(1012, "started again");
+      return;
+    }
+    const { connection, kept } = resumed;
+    this.#lastId = Math.max(this.#lastId, connection.id);
+    this.#connections.set(socket, connection);
+    connection.open(this.#accept(connection, kept));
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Broker } from "../../broker/broker.ts";
-import type { RouteTable } from "../../namesrv/route-table.ts";
+import type { BrokerAddress, RouteTable } from "../../namesrv/route-table.ts";
 import { checkClientConfig, getConsumerList, heartBeat, unregisterClient } from "./client.ts";
 import { requestCode } from "./codes.ts";
 import { lockBatch, unlockBatch } from "./lock.ts";
@@ -21,8 +21,8 @@ import { viewMessageById } from "./view-message.ts";
 
 export interface NameServerRole {
   readonly routes: RouteTable;
-  /** The address of the broker of this process, for clients that came by `localAddress`. */
-  readonly brokerAddress: (localAddress: string) => string;
+  /** A broker's address as a client is told that came by `localAddress`. */
+  readonly brokerAddress: (address: BrokerAddress, localAddress: string) => string;
 }
 
 export interface BrokerRole {

@@ -1,4 +1,4 @@
-import { type BrokerAddress, type BrokerData, localBroker } from "../../namesrv/route-table.ts";
+import type { BrokerData } from "../../namesrv/route-table.ts";
 import { WasmqError } from "../../ports/error.ts";
 import { writeBody } from "./body-json.ts";
 import { responseCode } from "./codes.ts";
@@ -41,10 +41,11 @@ export function getBrokerClusterInfo(request: Request, role: NameServerRole): vo
 }
 
 function brokerData({ addresses, brokerName, cluster }: BrokerData, request: Request, role: NameServerRole) {
-  const written = (address: BrokerAddress): string =>
-    address === localBroker ? role.brokerAddress(request.session.connection.localAddress) : address;
+  const { localAddress } = request.session.connection;
   return {
-    brokerAddrs: Object.fromEntries([...addresses].map(([id, address]) => [id, written(address)])),
+    brokerAddrs: Object.fromEntries(
+      [...addresses].map(([id, address]) => [id, role.brokerAddress(address, localAddress)]),
+    ),
     brokerName,
     cluster,
     enableActingMaster: false,
