@@ -17,6 +17,8 @@ import {
 import { ClientError, isLost } from "./error.ts";
 import { Producer, type ProducerOptions } from "./producer.ts";
 import { PullConsumer, type PullConsumerOptions } from "./pull-consumer.ts";
+import { PushConsumer, type PushConsumerOptions } from "./push-consumer.ts";
+import { type QueueOffset, readOffsets } from "./queue-json.ts";
 import { Routes } from "./routes.ts";
 import { UniqueKeys } from "./unique-key.ts";
 
@@ -41,7 +43,9 @@ export interface GroupMember {
   /** The group's members changed. */
   idsChanged(): void;
   /** What an operator asks for: the offsets of a topic's queues on that broker are others now. */
-  resetOffsets(): void;
+  resetOffsets(topic: string, offsets: readonly QueueOffset[]): void;
+  /** ConsumerRunningInfo, as JSON. */
+  runningInfo(): string;
   /** A topic's queues changed. */
   routeChanged(topic: string): void;
   stop(): Promise<void>;
@@ -96,6 +100,11 @@ export class Client implements ConnectionOwner {
   pullConsumer(options: PullConsumerOptions): PullConsumer {
     this.#checkOpen();
     return new PullConsumer(this, options);
+  }
+
+  pushConsumer(options: PushConsumerOptions): PushConsumer {
+    this.#checkOpen();
+    return new PushConsumer(this, options);
   }
 
   /** Stops its consumers (they commit what was consumed and leave their groups) and ends the connections. */
@@ -199,8 +208,14 @@ export class Client implements ConnectionOwner {
       return { code: responseCode.success };
     }
     if (code === requestCode.resetConsumerClientOffset) {
-      this.#members.get(fields["group"] ?? "")?.resetOffsets();
+      this.#members.get(fields["group"] ?? "")?.resetOffsets(fields["topic"] ?? "", readOffsets(request.body));
       return { code: responseCode.success };
+    }
+    if (code === requestCode.getConsumerRunningInfo) {
+      const group = fields["consumerGroup"] ?? "";
+      const info = this.#members.get(group)?.runningInfo();
+      if (info !== undefined) return { code: responseCode.success, body: encodeUtf8(info) };
+      return { code: systemError, remark: `The Consumer Group <${group}> not exist in this consumer` };
     }
     return { code: notSupported, remark: `request type ${code} not supported` };
   }
@@ -349,6 +364,7 @@ export class Client implements ConnectionOwner {
   }
 }
 
+const systemError = 1;
 const notSupported = 3;
 
 /** The same number of turns with and without a signal, so that sends with one don't fall behind those without. */

@@ -26,6 +26,16 @@ export const platformClock: ClientClock = {
   },
 };
 
+/** Resolves when `promise` is settled, or after `ms` milliseconds. */
+export async function settledWithin(clock: ClientClock, promise: Promise<unknown>, ms: number): Promise<void> {
+  let cancel = (): void => {};
+  const late = new Promise<void>((resolve) => {
+    cancel = clock.after(ms, resolve);
+  });
+  await Promise.race([Promise.allSettled([promise]), late]);
+  cancel();
+}
+
 /** Resolves after `ms` milliseconds, or rejects with the signal's reason. */
 export function sleep(clock: ClientClock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

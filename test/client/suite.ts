@@ -2,7 +2,11 @@ import { afterEach, beforeEach, describe } from "vitest";
 import type { Carrier } from "../../src/client/carrier.ts";
 import { Client, type ClientOptions } from "../../src/client/client.ts";
 import { consumingTests } from "./consuming.ts";
+import { groupTests } from "./groups.ts";
 import { sendingTests } from "./sending.ts";
+
+/** Retries come back soon. */
+export const messageDelayLevel = Array.from({ length: 18 }, () => "1s").join(" ");
 
 /** A broker that is running, and the way to it. */
 export interface ClientSetting {
@@ -19,7 +23,7 @@ export interface Clients {
 
 /** The client's behaviour, whatever carries its bytes. `start` makes a fresh broker for each test. */
 export function describeClient(name: string, start: () => Promise<ClientSetting>): void {
-  describe(`a client ${name}`, () => {
+  describe(`a client ${name}`, { timeout: 60_000 }, () => {
     let setting: ClientSetting;
     let running: Client[];
 
@@ -42,6 +46,7 @@ export function describeClient(name: string, start: () => Promise<ClientSetting>
     };
     sendingTests(clients);
     consumingTests(clients);
+    groupTests(clients);
   });
 }
 
