@@ -99,7 +99,9 @@ export function printBrokerConf(settings: StoreSettings, conf: BrokerConf = new 
     "# To open this store with Apache RocketMQ, set storePathRootDir to the folder that holds this file, then:",
     "# mqbroker -c broker.conf",
     "#storePathRootDir=/path/of/this/folder",
-    ...[...values].map(([key, value]) => `${escaped(key).replace(/[ =:]/g, "\\$&")}=${escaped(value)}`),
+    ...[...values].map(
+      ([key, value]) => `${escaped(key).replace(/[ =:#!]/g, "\\$&")}=${escaped(value).replace(/^ /, "\\ ")}`,
+    ),
     "",
   ].join("\n");
 }
@@ -140,7 +142,6 @@ function unescaped(text: string): string {
 function escaped(text: string): string {
   return text
     .replace(/\\/g, "\\\\")
-    .replace(/^ /, "\\ ")
     .replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
