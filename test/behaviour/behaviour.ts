@@ -21,7 +21,7 @@ export function describeBehaviour(host: BrokerHost): void {
     const start: Start = async (options = {}) => {
       const broker = await host.fresh({ ...options, store: { ...smallFiles, ...options.store } });
       brokers.push(broker);
-      return { host, broker, client: await connect(broker) };
+      return { broker, client: await connect(broker) };
     };
 
     afterEach(async () => {

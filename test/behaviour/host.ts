@@ -28,23 +28,29 @@ export const supportsAll: Supports = { largestFrames: true };
 export interface BrokerHost {
   readonly name: string;
   readonly supports: Supports;
-  /** What clients are told to come to. */
-  readonly brokerAddress: string;
-  /** The first 16 hexadecimal digits of message ids: address and port of the store. */
-  readonly storeHost: string;
   /** A broker that runs on an empty store of its own. */
   fresh(options: HostedOptions): Promise<HostedBroker>;
 }
 
+/** What brokers without an address of their own say: 127.0.0.1:10911. */
+export const usualStoreHost = "7F00000100002A9F";
+
 /** One broker and its store, which outlives it. */
 export interface HostedBroker {
+  /** What clients are told to come to. */
+  readonly brokerAddress: string;
+  /** The first 16 hexadecimal digits of message ids: address and port of the store. */
+  readonly storeHost: string;
   /** What the broker has told its Telemetry, as `level: event`; over all its lives. */
   readonly logged: readonly string[];
   /** A new connection to the running broker. */
   readonly open: OpenWire;
-  /** Ends the broker cleanly. */
+  /** Ends the broker cleanly, and with it its connections. */
   stop(): Promise<void>;
-  /** Ends it as a kill at this very moment would: what is in the store now is what is left. */
+  /**
+   * Ends it as a kill at this very moment would: what is in the store now is what is left. No answer reaches a client from the
+   * call on, and all its connections end.
+   */
   kill(): Promise<void>;
   /** Starts it again on what is left. Rejects as `startBroker` does; then it may be tried again. */
   start(options?: HostedOptions): Promise<void>;

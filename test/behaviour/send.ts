@@ -1,15 +1,15 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { encodeBatch, json, messagesOf, type RemotingClient, succeeded } from "../lib/remoting-client.ts";
-import type { BrokerHost } from "./host.ts";
+import type { HostedBroker } from "./host.ts";
 import type { Start } from "./start.ts";
 
 export function describeSending(start: Start): void {
   describe("sending", () => {
-    let host: BrokerHost;
+    let broker: HostedBroker;
     let client: RemotingClient;
 
     beforeEach(async () => {
-      ({ host, client } = await start());
+      ({ broker, client } = await start());
     });
 
     test("the first send makes the topic, and its route is there at once", async () => {
@@ -21,11 +21,11 @@ export function describeSending(start: Start): void {
         MSG_REGION: "DefaultRegion",
         TRACE_ON: "true",
       });
-      expect(sent.fields["msgId"]).toBe(`${host.storeHost}0000000000000000`);
+      expect(sent.fields["msgId"]).toBe(`${broker.storeHost}0000000000000000`);
       expect(json(await client.request(105, { topic: "T" }))).toEqual({
         brokerDatas: [
           {
-            brokerAddrs: { 0: host.brokerAddress },
+            brokerAddrs: { 0: broker.brokerAddress },
             brokerName: "broker-a",
             cluster: "DefaultCluster",
             enableActingMaster: false,

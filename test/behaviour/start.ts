@@ -1,9 +1,8 @@
 import type { LogStorage } from "../../src/ports/log-storage.ts";
 import { RemotingClient } from "../lib/remoting-client.ts";
-import type { BrokerHost, HostedBroker, HostedOptions } from "./host.ts";
+import type { HostedBroker, HostedOptions } from "./host.ts";
 
 export interface Started {
-  readonly host: BrokerHost;
   readonly broker: HostedBroker;
   /** Connected to the broker's first life. */
   readonly client: RemotingClient;

@@ -150,9 +150,9 @@ export function describeNetwork(factory: NetworkFactory): void {
     });
 
     test("says where it comes from", () => {
-      for (const address of [connection.remoteAddress, connection.localAddress]) {
-        expect(address).toMatch(/^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f:]+)$/);
-      }
+      expect(connection.remoteAddress).toMatch(/^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f:]+)$/);
+      // Whatever leads clients to the broker again, which need not be an address.
+      expect(connection.localAddress).not.toBe("");
       for (const port of [connection.remotePort, connection.localPort]) {
         expect(Number.isInteger(port) && port >= 0 && port < 65_536).toBe(true);
       }

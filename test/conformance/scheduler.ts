@@ -3,6 +3,8 @@ import type { Scheduler } from "../../src/ports/scheduler.ts";
 
 export interface SchedulerFactory {
   readonly name: string;
+  /** Why wakes may come before their time, if they may. */
+  readonly wakesEarly?: string;
   fresh(): FreshScheduler | Promise<FreshScheduler>;
 }
 
@@ -21,52 +23,63 @@ export function describeScheduler(factory: SchedulerFactory): void {
     let fresh: FreshScheduler;
     let scheduler: Scheduler;
     let wokenAtMs: number[];
+    let askedAtMs: number;
 
     beforeEach(async () => {
       fresh = await factory.fresh();
       scheduler = fresh.scheduler;
       wokenAtMs = [];
-      scheduler.onWake(() => wokenAtMs.push(Date.now()));
+      askedAtMs = 0;
+      scheduler.onWake(() => {
+        const nowMs = Date.now();
+        // Who is woken early asks again, as the engine does.
+        if (factory.wakesEarly !== undefined && nowMs < askedAtMs - earlyMs) scheduler.wakeAt(askedAtMs);
+        else wokenAtMs.push(nowMs);
+      });
     });
 
     afterEach(() => fresh.stop());
 
+    const ask = (atMs: number): void => {
+      askedAtMs = atMs;
+      scheduler.wakeAt(atMs);
+    };
     const woken = (): Promise<unknown> => expect.poll(() => wokenAtMs.length, { timeout: 10_000 }).toBeGreaterThan(0);
     const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
     test("wakes, and not before the time", async () => {
       const atMs = Date.now() + 60;
-      scheduler.wakeAt(atMs);
+      ask(atMs);
       expect(wokenAtMs).toEqual([]);
       await woken();
       expect(wokenAtMs[0]).toBeGreaterThanOrEqual(atMs - earlyMs);
     });
 
     test("a time that is past is due at once, yet not within the call", async () => {
-      scheduler.wakeAt(Date.now() - 1_000);
+      ask(Date.now() - 1_000);
       expect(wokenAtMs).toEqual([]);
       await woken();
     });
 
     test("an earlier time replaces a later one", async () => {
-      scheduler.wakeAt(Date.now() + 3_600_000);
-      scheduler.wakeAt(Date.now() + 10);
+      ask(Date.now() + 3_600_000);
+      ask(Date.now() + 10);
       await woken();
     });
 
     test("a later time replaces an earlier one", async () => {
       const atMs = Date.now() + 150;
-      scheduler.wakeAt(Date.now() + 20);
-      scheduler.wakeAt(atMs);
+      ask(Date.now() + 20);
+      ask(atMs);
       await woken();
       expect(wokenAtMs[0]).toBeGreaterThanOrEqual(atMs - earlyMs);
     });
 
     test("a time in the far future is not now, and can be replaced", async () => {
-      for (const aheadMs of [2 ** 31, 2 ** 33, 1e12]) scheduler.wakeAt(Date.now() + aheadMs);
+      for (const aheadMs of [2 ** 31, 2 ** 33, 1e12]) ask(Date.now() + aheadMs);
       await pause(50);
       expect(wokenAtMs).toEqual([]);
-      scheduler.wakeAt(Date.now());
+      ask(Date.now());
       await woken();
     });
 

@@ -3,7 +3,7 @@ import { startInMemory } from "../../../src/hosts/memory/host.ts";
 import { MemoryLogStorage } from "../../../src/hosts/memory/log-storage.ts";
 import type { RunningBroker } from "../../../src/wasmq.ts";
 import { describeBehaviour } from "../../behaviour/behaviour.ts";
-import { type HostedBroker, type HostedOptions, supportsAll } from "../../behaviour/host.ts";
+import { type HostedBroker, type HostedOptions, supportsAll, usualStoreHost } from "../../behaviour/host.ts";
 import { openInProcess } from "../../lib/in-process-client.ts";
 import { copyOf } from "../../lib/memory-broker.ts";
 import type { Wire, WireEvents } from "../../lib/remoting-client.ts";
@@ -11,8 +11,6 @@ import type { Wire, WireEvents } from "../../lib/remoting-client.ts";
 describeBehaviour({
   name: "memory",
   supports: supportsAll,
-  brokerAddress: "127.0.0.1:10911",
-  storeHost: "7F00000100002A9F",
   async fresh(options) {
     const broker = new MemoryHosted(options);
     await broker.start();
@@ -21,6 +19,8 @@ describeBehaviour({
 });
 
 class MemoryHosted implements HostedBroker {
+  readonly brokerAddress = "127.0.0.1:10911";
+  readonly storeHost = usualStoreHost;
   readonly logged: string[] = [];
   #options: HostedOptions;
   #storage = new MemoryLogStorage();

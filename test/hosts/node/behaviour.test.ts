@@ -9,7 +9,7 @@ import { Listener } from "../../../src/hosts/node/network.ts";
 import { NodeScheduler } from "../../../src/hosts/node/scheduler.ts";
 import { startBroker } from "../../../src/wasmq.ts";
 import { describeBehaviour } from "../../behaviour/behaviour.ts";
-import { type HostedBroker, type HostedOptions, supportsAll } from "../../behaviour/host.ts";
+import { type HostedBroker, type HostedOptions, supportsAll, usualStoreHost } from "../../behaviour/host.ts";
 import type { Wire, WireEvents } from "../../lib/remoting-client.ts";
 import { openSocket } from "../../lib/socket-wire.ts";
 
@@ -18,8 +18,6 @@ const storeHost = { address: "127.0.0.1", port: 10911 };
 describeBehaviour({
   name: "node",
   supports: supportsAll,
-  brokerAddress: "127.0.0.1:10911",
-  storeHost: "7F00000100002A9F",
   async fresh(options) {
     const broker = new NodeHosted(options);
     await broker.start();
@@ -29,6 +27,8 @@ describeBehaviour({
 
 /** The Node host's own ports, over TCP: `startWasmq` with the files of a size that a test can copy. */
 class NodeHosted implements HostedBroker {
+  readonly brokerAddress = "127.0.0.1:10911";
+  readonly storeHost = usualStoreHost;
   readonly logged: string[] = [];
   #options: HostedOptions;
   #folder = mkdtempSync(join(tmpdir(), "wasmq-behaviour-"));
