@@ -53,6 +53,7 @@ export interface GroupMember {
 
 const routeRefreshMs = 30_000;
 const heartbeatMs = 30_000;
+const dialTimeoutMs = 5_000;
 const requestTimeoutMsDefault = 3_000;
 const noBytes = new Uint8Array(0);
 
@@ -233,7 +234,7 @@ export class Client implements ConnectionOwner {
   }
 
   async #open(address: string): Promise<Connection> {
-    const connection = await Connection.open(this.#carrier, address, this, this.#closing.signal);
+    const connection = await this.#dial(address);
     if (this.#closing.signal.aborted) {
       connection.close();
       this.#checkOpen();
@@ -245,6 +246,21 @@ export class Client implements ConnectionOwner {
         .catch((error: unknown) => this.failed(error, "heartbeat"));
     }
     return connection;
+  }
+
+  async #dial(address: string): Promise<Connection> {
+    const dialling = new AbortController();
+    const closed = (): void => dialling.abort(this.#closing.signal.reason);
+    this.#closing.signal.addEventListener("abort", closed, { once: true });
+    const cancel = this.clock.after(dialTimeoutMs, () =>
+      dialling.abort(new ClientError("ADDRESS_UNUSABLE", `${address} took no connection in ${dialTimeoutMs} ms`)),
+    );
+    try {
+      return await Connection.open(this.#carrier, address, this, dialling.signal);
+    } finally {
+      cancel();
+      this.#closing.signal.removeEventListener("abort", closed);
+    }
   }
 
   #drop(address: string): void {

@@ -7,6 +7,7 @@ export { ClientError } from "./error.ts";
 export { type Acceptor, inProcess } from "./in-process.ts";
 export type { ConsumeContext, ConsumeResult, MessageListener } from "./listening.ts";
 export type { Message, MessageQueue, ReceivedMessage } from "./message.ts";
+export { type MessagePortOptions, messagePort, type ServeOptions, serve } from "./message-port.ts";
 export { MemoryOffsetStore, type OffsetStore } from "./offset-store.ts";
 export type { Producer, ProducerOptions, SendOptions, SendResult, SendStatus } from "./producer.ts";
 export type { PullResult, PullStatus } from "./pull.ts";

@@ -2,9 +2,6 @@ import { createConnection, type Socket } from "node:net";
 import { WasmqError } from "../ports/error.ts";
 import type { Carrier, Line, LineEvents } from "./carrier.ts";
 
-/** The longest that opening a connection may take (NettyClientConfig.connectTimeoutMillis). */
-const connectTimeoutMs = 3_000;
-
 /** A carrier over TCP, to wasmq and to Apache RocketMQ alike. Addresses are `host:port`, an IPv6 host in brackets. */
 export function tcp(): Carrier {
   return { dial };
@@ -26,13 +23,11 @@ async function dial(address: string, events: LineEvents, signal?: AbortSignal): 
     const unusable = (why: string): void => failed(new WasmqError("ADDRESS_UNUSABLE", `${address}: ${why}`));
     const aborted = (): void => failed(signal!.reason);
     signal?.addEventListener("abort", aborted, { once: true });
-    socket.setTimeout(connectTimeoutMs, () => unusable(`no answer in ${connectTimeoutMs} ms`));
     // Stays for the socket's life: an error then ends the line, and "close" follows.
     socket.on("error", (error) => unusable(error.message));
     socket.once("close", () => unusable("the connection was closed"));
     socket.once("connect", () => {
       signal?.removeEventListener("abort", aborted);
-      socket.setTimeout(0);
       socket.on("data", (bytes) => events.received(bytes));
       socket.on("close", () => events.closed());
       resolve(new SocketLine(socket));
