@@ -40,7 +40,7 @@ const importTable: ImportTable = {
   "src/client": [...ports, "src/protocol/remoting/frame.ts", "src/protocol/remoting/codes.ts", ...["fflate", "fzstd"]],
   "src/client/tcp.ts": ["src/client", "src/ports", "node:net"],
   "src/cli": ["node:*", "src/hosts/node", "src/archive", "src/client", "src/protocol/http"],
-  edge: ["cloudflare:*", "src/hosts/durable-object", "src/client", "src/protocol/http"],
+  edge: ["cloudflare:*", "src/hosts/durable-object", "src/archive", "src/client", "src/protocol/http"],
   "web-demo": ["src/hosts/browser", "src/client", "src/protocol/http"],
 };
 
