@@ -107,7 +107,7 @@ async function* file(storage: LogStorage, stat: FileStat, settings: StoreSetting
     if (bytes !== undefined) yield* smallFile(name, modifiedAtMs, bytes);
     return;
   }
-  const ranges = await dataRanges(storage, name, sizeBytes);
+  const ranges = stat.dataBytesMax === 0 ? [] : await dataRanges(storage, name, sizeBytes);
   yield startOfFile({ name, sizeBytes, modifiedAtMs, ranges });
   let dataBytes = 0;
   for (let i = 0; i < ranges.length; i += 2) {

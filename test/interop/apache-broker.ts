@@ -34,7 +34,7 @@ const jvm = [
 
 /**
  * A real NameServer and broker, version 5.5.0, with their defaults: set are only where they listen, where the store is, that
- * topics are created on first use, and the flush mode where a test asks for one. `kill`, `stop` and `restart` mean the broker; the
+ * topics are created on first use, and the flush mode or more where a test asks for it. `kill`, `stop` and `restart` mean the broker; the
  * NameServer stays.
  */
 export async function startApache(options: BrokerOptions = {}): Promise<RunningBroker> {
@@ -48,10 +48,12 @@ export async function startApache(options: BrokerOptions = {}): Promise<RunningB
     name: string,
     main: string,
     config: Readonly<Record<string, string | number>>,
+    conf = "",
   ): Promise<Child> => {
     const file = path.join(home, "conf", `${name}.conf`);
     const lines = Object.entries(config).map(([key, value]) => `${key}=${value}\n`);
-    await writeFile(file, lines.join(""));
+    // Of two lines with one key the later holds.
+    await writeFile(file, [conf, "\n", ...lines].join(""));
     let booted = false;
     const watch = (line: string) => {
       booted ||= line.includes("boot success");
@@ -78,7 +80,7 @@ export async function startApache(options: BrokerOptions = {}): Promise<RunningB
       bindAddress: "127.0.0.1",
     });
   const startBroker = async () => {
-    const child = await start("broker", "org.apache.rocketmq.broker.BrokerStartup", {
+    const settings = {
       brokerName: "broker-a",
       brokerIP1: "127.0.0.1",
       namesrvAddr: `127.0.0.1:${namesrvPort}`,
@@ -87,7 +89,8 @@ export async function startApache(options: BrokerOptions = {}): Promise<RunningB
       autoCreateTopicEnable: "true",
       storePathRootDir: store,
       ...(options.flush === "sync" ? { flushDiskType: "SYNC_FLUSH" } : {}),
-    });
+    };
+    const child = await start("broker", "org.apache.rocketmq.broker.BrokerStartup", settings, options.conf);
     // A broker that boots before its client has connected to a NameServer registers nowhere, says "success" all the same, and
     // tries again after 10 s: BrokerOuterAPI.registerBrokerAll asks getAvailableNameSrvList, which is filled in the background.
     await untilRouted(`127.0.0.1:${namesrvPort}`, "TBW102", startTimeoutMs).catch(async (error: unknown) => {

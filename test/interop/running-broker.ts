@@ -22,6 +22,8 @@ export interface BrokerOptions {
   /** An existing store to open; by default a new, empty one. */
   readonly store?: string;
   readonly flush?: "async" | "sync";
+  /** Lines of Apache's configuration, as a `broker.conf` has them; wasmq takes them from its store. */
+  readonly conf?: string;
 }
 
 export type StartBroker = (options?: BrokerOptions) => Promise<RunningBroker>;
