@@ -58,6 +58,8 @@ const entryPoints: Readonly<Record<string, string>> = {
   "src/hosts/browser/core-module.ts": "#core-wasm in a page",
   "src/hosts/browser/index.ts": "what the package exports as ./browser",
   "test/hosts/browser/opfs-worker.ts": "a Worker of the tests in the page",
+  "test/hosts/browser/broker-worker.ts": "another",
+  "test/counts/reporter.ts": "the reporter that vitest.config.ts names",
   "test/hosts/browser/page/page.ts": "the page that e2e/ builds",
   "src/hosts/memory/host.ts": "starts the broker in tests, on every runtime",
   "src/hosts/memory/network.ts": "by which those tests connect to it",
@@ -136,6 +138,15 @@ test("features of the broker don't import each other in circles", () => {
 
 test("hosts have the same file names", () => {
   expect(missingHostFiles(tree.keys(), hostFiles, hostFileExceptions)).toEqual([]);
+});
+
+test("each host runs the one behaviour suite", () => {
+  const hosts = [...tree.keys()].flatMap((path) => /^src\/hosts\/([^/]+)\/host\.ts$/.exec(path)?.[1] ?? []);
+  expect(hosts.length).toBeGreaterThan(1);
+  const suite = "test/behaviour/behaviour.ts";
+  const calls = (host: string) =>
+    tree.get(`test/hosts/${host}/behaviour.test.ts`)?.imports.some(({ name }) => name === suite);
+  expect(hosts.filter((host) => calls(host) !== true)).toEqual([]);
 });
 
 test("a test that is left out has its reason beside it", () => {
