@@ -1,6 +1,6 @@
 /** Archives that are damaged, cut off or made to do harm: an error with its code, and nothing is left of them. */
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { exportStore } from "../../src/archive/export-store.ts";
 import { importStore } from "../../src/archive/import-store.ts";
 import { blockBytes, encodeHeader, encodePax, paddingOf } from "../../src/archive/tar-header.ts";
@@ -12,6 +12,9 @@ import { importMark, parseBrokerConf, printBrokerConf, settingsOf, storedConf } 
 import { goldenFile, goldenPaths, goldenStores } from "../golden/golden.ts";
 import { MemoryBroker } from "../lib/memory-broker.ts";
 import { concatenated, contentsOf, inPieces } from "./archives.ts";
+
+// Far above what it takes; a machine that is busy with other suites gets that long.
+vi.setConfig({ testTimeout: 60_000 });
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const segment = "commitlog/00000000000000000000";

@@ -1,5 +1,5 @@
 /** A store that leaves one storage and arrives in another is the same store. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { exportStore } from "../../src/archive/export-store.ts";
 import { importStore } from "../../src/archive/import-store.ts";
 import { readTar } from "../../src/archive/tar-reader.ts";
@@ -8,6 +8,9 @@ import { brokerConfFile, parseBrokerConf } from "../../src/store/settings.ts";
 import { WaitingStorage } from "../lib/faulty-storage.ts";
 import { copyOf, MemoryBroker } from "../lib/memory-broker.ts";
 import { concatenated, contentsOf, inPieces, settings } from "./archives.ts";
+
+// Far above what it takes; a machine that is busy with other suites gets that long.
+vi.setConfig({ testTimeout: 60_000 });
 
 const small = { mappedFileSizeCommitLog: 64 * 1024, mappedFileSizeConsumeQueue: 20 * 100 };
 
