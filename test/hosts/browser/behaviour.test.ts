@@ -27,6 +27,7 @@ for (const [name, kind] of [
 /** A Worker that takes one broker after the other; loading its modules takes longer than most tests. */
 class BrokerWorker {
   logged: string[] = [];
+  brokers = 0;
   readonly #worker = new Worker(new URL("./broker-worker.ts", import.meta.url), { type: "module" });
   readonly #waiting = new Map<number, (error: { code: string; message: string } | undefined) => void>();
   #calls = 0;
@@ -67,6 +68,14 @@ class BrokerWorker {
 }
 
 const idleWorkers: BrokerWorker[] = [];
+/** A Worker's memory has room for some hundred cores, and they go when they are collected, which may be late. */
+const brokersPerWorkerMax = 20;
+
+function rest(worker: BrokerWorker): void {
+  if (worker.brokers < brokersPerWorkerMax) idleWorkers.push(worker);
+  else worker.terminate();
+}
+
 /** Only in a Worker OPFS files are open for reading and writing at once. */
 const opfs = new OpfsWorker();
 
@@ -91,6 +100,7 @@ class TabHosted implements HostedBroker {
     const { flushDiskType, ...sizes } = store ?? {};
     const worker = idleWorkers.pop() ?? new BrokerWorker();
     worker.logged = this.logged;
+    worker.brokers++;
     try {
       await worker.call({
         start: {
@@ -105,7 +115,7 @@ class TabHosted implements HostedBroker {
       });
       this.#worker = worker;
     } catch (error) {
-      idleWorkers.push(worker);
+      rest(worker);
       throw error;
     }
   }
@@ -125,7 +135,7 @@ class TabHosted implements HostedBroker {
     this.#worker = undefined;
     if (worker === undefined) return;
     await worker.call({});
-    idleWorkers.push(worker);
+    rest(worker);
   }
 
   async kill(): Promise<void> {
