@@ -95,17 +95,21 @@ export class JavaClients {
   readonly version: ClientVersion;
   private readonly classpath: string;
   private readonly home: string;
+  private readonly properties: readonly string[];
   private started = 0;
   private readonly running = new Set<JavaProgram>();
 
-  private constructor(version: ClientVersion, classpath: string, home: string) {
+  private constructor(version: ClientVersion, classpath: string, home: string, properties: readonly string[]) {
     this.version = version;
     this.classpath = classpath;
     this.home = home;
+    this.properties = properties;
   }
 
-  static async of(version: ClientVersion): Promise<JavaClients> {
-    return new JavaClients(version, await clientClasspath(version), await temporaryDirectory(`client-${version}`));
+  /** `properties` are Java's own: "-Dname=value". */
+  static async of(version: ClientVersion, ...properties: string[]): Promise<JavaClients> {
+    const home = await temporaryDirectory(`client-${version}`);
+    return new JavaClients(version, await clientClasspath(version), home, properties);
   }
 
   start(namesrv: string, program: "Produce" | "Consume" | "Load" | "Probe", ...batches: ProgramArgs[]): JavaProgram {
@@ -119,6 +123,7 @@ export class JavaClients {
       // that a consumer started later would go on where another one is.
       `-Duser.home=${path.join(this.home, String(this.started++))}`,
       "-Dfile.encoding=UTF-8",
+      ...this.properties,
       "-cp",
       this.classpath,
       `wasmq.interop.${program}`,
