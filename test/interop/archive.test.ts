@@ -12,7 +12,7 @@ import { missingTool } from "./toolchain.ts";
 import { startWasmq } from "./wasmq-broker.ts";
 
 const run = promisify(execFile);
-const timeoutMs = 240_000;
+const timeoutMs = 360_000;
 const main = path.join(import.meta.dirname, "../../dist/cli/main.js");
 
 /** What hosts without mapped files use: CommitLog files of 16 MiB and ConsumeQueue files of 6,000 units. */
