@@ -11,7 +11,7 @@ import { StoreLock } from "./store-lock.ts";
  *
  *   files   id -> FileRecord
  *   chunks  [id, at] -> bytes of the file from `at` on
- *   synced  0 -> 0, written by `sync` and read by nobody
+ *   synced  0 -> 0 or nothing, changed by `sync` and read by nobody
  *
  * Chunks do not overlap and none crosses a page, so that a page is found by the range of its keys alone. Where no chunk is,
  * a file is zero.
@@ -203,7 +203,13 @@ export class IndexedDbLogStorage implements LogStorage {
   /** Whatever the files: a strict transaction carries all before it to the medium. It needs no turn, as it changes no file. */
   async sync(): Promise<void> {
     if (this.#durability === "strict") return;
-    await this.#change(["synced"], (tx) => [tx.objectStore("synced").put(0, 0)], "strict");
+    try {
+      await this.#change(["synced"], (tx) => [tx.objectStore("synced").put(0, 0)], "strict");
+    } catch (error) {
+      if (!(error instanceof WasmqError)) throw error;
+      // What is written already needs no room, and a transaction that only deletes is let through without.
+      await this.#change(["synced"], (tx) => [tx.objectStore("synced").delete(0)], "strict");
+    }
   }
 
   setModified(name: string, atMs: number): Promise<void> {

@@ -37,7 +37,7 @@ export class Tab {
 
   /** Sends `count` messages, some at a time; each queue gets its own in order. Rejects if one is refused. */
   async send(topic: string, prefix: string, count: number, bodyBytes = 20): Promise<void> {
-    const producer = this.#client.producer({ group: "e2e" });
+    const producer = this.#client.producer(producing);
     const queues = await this.#queuesOf(topic);
     const inFlight = new Set<Promise<void>>();
     let failure: unknown;
@@ -62,7 +62,7 @@ export class Tab {
   /** Sends one message after the other until `stopSending`, whatever happens to them, from several senders at once. */
   startSending(topic: string, prefix: string, bodyBytes: number, senders: number): void {
     this.#isSending = true;
-    const producer = this.#client.producer({ group: "e2e" });
+    const producer = this.#client.producer(producing);
     const send = async (sender: number): Promise<void> => {
       for (let i = 0; this.#isSending; i++) {
         const body = bodyOf(`${prefix}${sender}-${i}`, bodyBytes);
@@ -129,7 +129,7 @@ export class Tab {
     } catch {
       // The first message makes the topic.
       const body = bodyOf("first", 20);
-      await this.#client.producer({ group: "e2e" }).send({ topic, body: encoder.encode(body) }, { timeoutMs: 15_000 });
+      await this.#client.producer(producing).send({ topic, body: encoder.encode(body) }, { timeoutMs: 15_000 });
       this.#ack(body);
       return consumer.queues(topic);
     }
@@ -152,12 +152,16 @@ declare global {
 
 window.Tab = Tab;
 
+const producing = { group: "e2e", compressFromBytes: Number.POSITIVE_INFINITY };
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** A name and a space, filled up to a size. */
+/** A name and a space, filled up to a size with what does not compress: a quota is used up by bytes on the disk. */
 function bodyOf(name: string, bytes: number): string {
-  return `${name} `.padEnd(bytes, "x");
+  const start = `${name} `;
+  const random = crypto.getRandomValues(new Uint8Array(Math.max(0, bytes - start.length)));
+  return start + Array.from(random, (byte) => String.fromCharCode(48 + (byte & 63))).join("");
 }
 
 function readOf(queueOffset: number, { queueId }: MessageQueue, body: Uint8Array): Read {
