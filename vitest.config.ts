@@ -27,7 +27,13 @@ export default defineConfig({
         },
       },
       {
-        plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
+        plugins: [
+          cloudflareTest({
+            main: "./test/hosts/durable-object/worker.ts",
+            wrangler: { configPath: "./wrangler.toml" },
+            miniflare: { durableObjects: { TEST: { className: "TestObject", useSQLite: true } } },
+          }),
+        ],
         test: { name: "workerd", include: [...everywhere, "test/hosts/durable-object/*.test.ts"] },
       },
       {

@@ -40,7 +40,6 @@ function urlOf(address: string, token: string | undefined): string {
 async function dial(url: string, events: LineEvents, signal?: AbortSignal): Promise<Line> {
   signal?.throwIfAborted();
   const socket = new WebSocket(url);
-  socket.binaryType = "arraybuffer";
   await new Promise<void>((resolve, reject) => {
     const ended = (): void => {
       signal?.removeEventListener("abort", aborted);
@@ -86,6 +85,7 @@ class SocketLine implements Line {
   constructor(socket: OpenSocket, events: LineEvents) {
     this.#socket = socket;
     this.#events = events;
+    socket.binaryType = "arraybuffer";
     socket.addEventListener("message", ({ data }) => {
       if (this.#isClosed || !(data instanceof ArrayBuffer)) return;
       events.received(new Uint8Array(data));

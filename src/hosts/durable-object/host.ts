@@ -48,6 +48,8 @@ export const objectGeometry = {
  * groups, locks and waiting pulls. Consumer offsets are written some seconds after they were committed.
  */
 export class ObjectBroker {
+  /** Ends when the broker has started, or could not. */
+  readonly ready: Promise<void>;
   readonly #context: ObjectContext;
   readonly #options: ObjectBrokerOptions;
   readonly #storage: DurableObjectLogStorage;
@@ -60,7 +62,7 @@ export class ObjectBroker {
     this.#context = context;
     this.#options = options;
     this.#storage = new DurableObjectLogStorage(context.storage);
-    void context.blockConcurrencyWhile(() => this.#start());
+    this.ready = context.blockConcurrencyWhile(() => this.#start());
   }
 
   /** Those who speak remoting. Throws why the broker could not start. */
