@@ -104,7 +104,8 @@ export class PushConsumer implements GroupMember, Listening, AsyncIterable<Recei
     const isOrderly = given.orderly === true;
     this.options = {
       concurrency: given.concurrency ?? 20,
-      batchMax: given.batchMax ?? 1,
+      // A loop says of each message by itself whether it is consumed.
+      batchMax: given.listener === undefined ? 1 : (given.batchMax ?? 1),
       suspendMs: given.suspendMs ?? 1_000,
       maxReconsumeTimes: given.maxReconsumeTimes ?? (isOrderly ? maxInt32 : maxReconsumeTimesDefault),
     };

@@ -21,7 +21,7 @@ export interface OpenSocket {
  */
 export function webSocket(options: { readonly token?: string } = {}): Carrier {
   return {
-    dial: (address, events, signal) => dial(urlOf(address, options.token), events, signal),
+    dial: async (address, events, signal) => dial(urlOf(address, options.token), events, signal),
   };
 }
 

@@ -221,6 +221,27 @@ export function groupTests(clients: Clients): void {
     expect(texts(rest)).toEqual(["2", "3", "4", "5"]);
   });
 
+  test("an operator moves a running consumer, and asks it how it is", async () => {
+    const client = clients.client();
+    const queue = { topic: "T", brokerName: "broker-a", queueId: 1 };
+    const producer = client.producer();
+    await producer.send({ topic: "T", body: "makes the topic" }, { shardingKey: "" });
+    for (let i = 0; i < 5; i++) await producer.send({ topic: "T", body: String(i) }, { queue });
+    const { consumer, messages } = await collect(client);
+    await until(() => messages.length === 6, "all messages");
+    const info = client.asked({ code: 307, fields: { consumerGroup: "G" }, body: new Uint8Array() });
+    expect(info.code).toBe(0);
+    expect(new TextDecoder().decode(info.body)).toContain('{"brokerName":"broker-a","queueId":1,"topic":"T"}:{');
+    expect(client.asked({ code: 307, fields: { consumerGroup: "X" }, body: new Uint8Array() }).code).toBe(1);
+    expect(client.asked({ code: 9_999, fields: {}, body: new Uint8Array() }).code).toBe(3);
+    // As Java writes it: the queue is the key.
+    const body = new TextEncoder().encode('{"offsetTable":{{"brokerName":"broker-a","queueId":1,"topic":"T"}:2}}');
+    client.asked({ code: 220, fields: { group: "G", topic: "T" }, body });
+    await until(() => messages.length === 9, "the messages from there on");
+    expect(texts(messages.slice(6))).toEqual(["2", "3", "4"]);
+    expect(consumer.queues).toHaveLength(4);
+  });
+
   test("a slow listener holds pulls back", async () => {
     const client = clients.client();
     await sendMany(client, 400);
