@@ -52,12 +52,14 @@ async function dialBroker(name: string, events: LineEvents, signal: AbortSignal 
 }
 
 /** The id of the broker that takes the line. */
-function answerTo(
+async function answerTo(
   name: string,
   id: string,
   channel: BroadcastChannel,
   signal: AbortSignal | undefined,
 ): Promise<string> {
+  // It may have been aborted while the lock was awaited.
+  signal?.throwIfAborted();
   const calls = brokerChannel(name);
   let ending = () => {};
   return new Promise<string>((resolve, reject) => {

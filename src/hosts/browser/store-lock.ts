@@ -8,7 +8,7 @@ export class StoreLock {
 
   /** `store` names the store among all of its origin. */
   constructor(store: string) {
-    this.#name = store;
+    this.#name = `wasmq:${store}`;
   }
 
   /**

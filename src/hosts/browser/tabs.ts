@@ -2,7 +2,7 @@ import type { Carrier } from "../../client/carrier.ts";
 import { silentTelemetry, type Telemetry } from "../../ports/telemetry.ts";
 import { tabCarrier } from "./carrier.ts";
 import type { StopRequest } from "./host.ts";
-import { addressPrefix, type BrokerMessage, brokerChannel, lockName } from "./names.ts";
+import { addressPrefix, type BrokerMessage, brokerChannel, lockName, whenReleased } from "./names.ts";
 
 export interface TabsOptions {
   /** As the Worker gives it to `startInBrowser`. */
@@ -84,18 +84,25 @@ class Member {
   async #lead(signal: AbortSignal): Promise<void> {
     const calls = brokerChannel(this.#name);
     const worker = this.#makeWorker();
+    const ending = new AbortController();
     this.isLeader = true;
     try {
       await new Promise<void>((resolve, reject) => {
         signal.addEventListener("abort", () => resolve(), { once: true });
         worker.addEventListener("error", ({ message }) => reject(new Error(message || "its Worker can't be run")));
         calls.onmessage = ({ data }: MessageEvent<BrokerMessage>) => {
-          if ("failed" in data) reject(new Error(`${data.failed.code}: ${data.failed.message}`));
+          if ("failed" in data) {
+            reject(new Error(`${data.failed.code}: ${data.failed.message}`));
+          } else if ("serving" in data) {
+            const gone = () => reject(new Error("the broker has ended"));
+            whenReleased(lockName.broker(this.#name, data.serving), ending.signal, gone);
+          }
         };
       });
       await stopped(worker);
     } finally {
       this.isLeader = false;
+      ending.abort();
       worker.terminate();
       calls.close();
     }
@@ -104,10 +111,11 @@ class Member {
   #pause(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, retryMs);
-      signal.addEventListener("abort", () => {
+      const aborted = () => {
         clearTimeout(timer);
         resolve();
-      });
+      };
+      signal.addEventListener("abort", aborted, { once: true });
     });
   }
 }
