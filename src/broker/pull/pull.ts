@@ -105,7 +105,7 @@ export class Pulls {
         listener,
         suspendUntilMs: this.#suspendUntilMs(pull),
       },
-      "first",
+      pull.askedAtMs === undefined ? "first" : "again",
     );
   }
 

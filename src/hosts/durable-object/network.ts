@@ -148,7 +148,10 @@ export class Sockets {
     this.#context = context;
     this.#accept = accept;
     context.storage.sql.exec(schema);
-    for (const socket of context.getWebSockets()) this.#resume(socket);
+    // In the order in which they came: the members of a group are told in it.
+    const before = context.getWebSockets().map((socket) => ({ socket, resumed: this.#resumed(socket) }));
+    before.sort((a, b) => (a.resumed?.connection.id ?? 0) - (b.resumed?.connection.id ?? 0));
+    for (const { socket, resumed } of before) this.#resume(socket, resumed);
   }
 
   /**
@@ -172,7 +175,7 @@ export class Sockets {
 
   closed(socket: HibernatingSocket): void {
     // One that closed while the object slept is none of the open ones by now: its groups are to hear of it all the same.
-    if (!this.#connections.has(socket)) this.#resume(socket);
+    if (!this.#connections.has(socket)) this.#resume(socket, this.#resumed(socket));
     const connection = this.#connections.get(socket);
     this.#connections.delete(socket);
     connection?.closed();
@@ -184,8 +187,11 @@ export class Sockets {
     this.#connections.clear();
   }
 
-  #resume(socket: HibernatingSocket): void {
-    const resumed = SocketConnection.resumed(socket, this.#context.storage.sql);
+  #resumed(socket: HibernatingSocket) {
+    return SocketConnection.resumed(socket, this.#context.storage.sql);
+  }
+
+  #resume(socket: HibernatingSocket, resumed: ReturnType<typeof SocketConnection.resumed>): void {
     if (resumed === undefined) {
       socket.close(1012, "started again");
       return;
