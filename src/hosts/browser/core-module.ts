@@ -1,6 +1,4 @@
-import url from "../../../build/core.wasm?url";
-
-/** The WebAssembly core as a compiled module, streamed from where the bundler put the file. */
+/** The WebAssembly core as a compiled module, streamed from where the package, or a bundler, has the file. */
 export async function loadCoreModule(): Promise<WebAssembly.Module> {
-  return WebAssembly.compileStreaming(fetch(url));
+  return WebAssembly.compileStreaming(fetch(new URL("../../../build/core.wasm", import.meta.url)));
 }
