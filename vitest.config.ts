@@ -37,6 +37,8 @@ export default defineConfig({
         test: { name: "workerd", include: [...everywhere, "test/hosts/durable-object/*.test.ts"] },
       },
       {
+        // Met late, a dependency makes the page load again in the middle of a test.
+        optimizeDeps: { include: ["fflate", "fzstd"] },
         test: {
           name: "browser",
           include: [...everywhere, "test/hosts/browser/*.test.ts"],

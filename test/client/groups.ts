@@ -255,17 +255,15 @@ export function groupTests(clients: Clients): void {
       () => gate,
     );
     await until(() => messages.length === 2, "two listeners");
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    const info = JSON.parse(
-      consumer.runningInfo().replaceAll(/(\{[^{}]*\}):/g, (_, key) => `${JSON.stringify(key)}:`),
-    ) as {
-      mqTable: Record<string, { cachedMsgCount: number }>;
+    const cached = (): number[] => {
+      const text = consumer.runningInfo().replaceAll(/(\{[^{}]*\}):/g, (_, key) => `${JSON.stringify(key)}:`);
+      const info = JSON.parse(text) as { mqTable: Record<string, { cachedMsgCount: number }> };
+      const ofTopic = Object.entries(info.mqTable).filter(([queue]) => !queue.includes("%RETRY%"));
+      return ofTopic.map(([, { cachedMsgCount }]) => cachedMsgCount);
     };
-    const cached = Object.entries(info.mqTable).filter(([queue]) => !queue.includes("%RETRY%"));
-    for (const [, { cachedMsgCount }] of cached) {
-      expect(cachedMsgCount).toBeGreaterThan(0);
-      expect(cachedMsgCount).toBeLessThan(10 + 8);
-    }
+    await until(() => cached().every((count) => count >= 10), "full caches");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    for (const count of cached()) expect(count).toBeLessThan(10 + 8);
     release();
     await until(() => messages.length === 400, "all messages");
   });
