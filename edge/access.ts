@@ -3,13 +3,17 @@ const localHosts: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1
 
 /**
  * Why a request is refused, or undefined. The token comes as `Authorization: Bearer`, or as `token` of the query where a browser's
- * WebSocket takes no headers. Without one set, only a developer's own machine is served.
+ * WebSocket takes no headers. Without one set, only a developer's own machine is served, and no page of elsewhere that it shows.
  */
-export async function isAllowed(request: Request, token: string | undefined): Promise<string | undefined> {
+export async function refusalOf(request: Request, token: string | undefined): Promise<string | undefined> {
   const url = new URL(request.url);
   if (token === undefined || token === "") {
-    if (localHosts.has(url.hostname)) return undefined;
-    return "this deployment has no token yet: set one with `wrangler secret put TOKEN`";
+    if (!localHosts.has(url.hostname)) {
+      return "this deployment has no token yet: set one with `wrangler secret put TOKEN`";
+    }
+    const origin = request.headers.get("Origin");
+    if (origin === null || (URL.canParse(origin) && localHosts.has(new URL(origin).hostname))) return undefined;
+    return `pages of ${origin} need a token, and none is set`;
   }
   const [, bearer] = /^Bearer (.+)$/i.exec(request.headers.get("Authorization") ?? "") ?? [];
   const given = bearer ?? url.searchParams.get("token") ?? "";

@@ -6,15 +6,17 @@ import { brokerPath, cluster, type Env, nameServer } from "./env.ts";
 import { log } from "./log.ts";
 import { failure, upgrade } from "./upgrade.ts";
 
-/** What the NameServer was last told, as the object's storage keeps it. */
-const registeredKey = "registered";
+/** Stands in the object's storage for the topics that the NameServer was told when the broker last started. */
+const toldKey = "told";
+const triesMax = 5;
 
 /** One broker. Its object's name is the broker's name. */
 export class BrokerObject extends DurableObject<Env> {
   readonly #broker: ObjectBroker;
   readonly #name: string;
   /** By topic: what the NameServer is to be told. */
-  readonly #topics = new Map<string, TopicQueues>();
+  #untold = new Map<string, TopicQueues>();
+  #isFirstTime = true;
   #isTelling = false;
   #told: Promise<void> = Promise.resolve();
 
@@ -28,8 +30,9 @@ export class BrokerObject extends DurableObject<Env> {
       brokerName: name,
       brokerAddress: (origin) => origin + brokerPath(name),
       telemetry: log,
+      ...(env.MESSAGE_DELAY_LEVEL === undefined ? {} : { messageDelayLevel: env.MESSAGE_DELAY_LEVEL }),
       registered: (topics) => {
-        for (const topic of topics) this.#topics.set(topic.topic, topic);
+        for (const topic of topics) this.#untold.set(topic.topic, topic);
         this.#tellNameServer();
       },
     });
@@ -84,26 +87,40 @@ export class BrokerObject extends DurableObject<Env> {
   #tellNameServer(): void {
     if (this.#isTelling) return;
     this.#isTelling = true;
-    const tell = async (): Promise<void> => {
-      for (let triesLeft = 5; triesLeft > 0; triesLeft--) {
-        await undefined;
-        const topics = [...this.#topics.values()];
-        const said = JSON.stringify(topics);
-        if (this.ctx.storage.kv.get(registeredKey) === said) break;
-        try {
-          const registration = { cluster, brokerName: this.#name, address: brokerPath(this.#name) };
-          await nameServer(this.env).register(registration, topics);
-          this.ctx.storage.kv.put(registeredKey, said);
-          triesLeft = 5;
-        } catch (error) {
-          log.log("error", "the NameServer could not be told of topics", { error: String(error) });
-        }
-      }
+    this.#told = this.#tell().finally(() => {
       this.#isTelling = false;
-    };
-    this.#told = tell();
+    });
     this.ctx.waitUntil(this.#told);
   }
+
+  async #tell(): Promise<void> {
+    await undefined;
+    for (let triesLeft = triesMax; triesLeft > 0 && this.#untold.size > 0; ) {
+      const topics = this.#untold;
+      this.#untold = new Map();
+      const list = [...topics.values()];
+      const digest = await digestOf(JSON.stringify(list));
+      if (this.#isFirstTime && this.ctx.storage.kv.get(toldKey) === digest) {
+        this.#isFirstTime = false;
+        continue;
+      }
+      try {
+        const registration = { cluster, brokerName: this.#name, address: brokerPath(this.#name) };
+        await nameServer(this.env).register(registration, list);
+        if (this.#isFirstTime) this.ctx.storage.kv.put(toldKey, digest);
+        this.#isFirstTime = false;
+      } catch (error) {
+        triesLeft--;
+        this.#untold = new Map([...topics, ...this.#untold]);
+        log.log("error", "the NameServer could not be told of topics", { error: String(error) });
+      }
+    }
+  }
+}
+
+async function digestOf(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** Takes a piece when there is room for it. */

@@ -37,9 +37,15 @@ export class NameServerObject extends DurableObject<Env> {
     this.#nameServer.sockets.closed(socket);
   }
 
-  /** A broker object comes into being when it is first called, and is in no route before. */
+  /** A broker object comes into being when it is first called, and is in no route before. One that can't start keeps nobody out. */
   async #wakeBrokers(): Promise<void> {
     const asleep = brokerNames(this.env).filter((name) => !this.#nameServer.knows(name));
-    await Promise.all(asleep.map((name) => broker(this.env, name).started()));
+    await Promise.all(
+      asleep.map((name) =>
+        broker(this.env, name)
+          .started()
+          .catch((error: unknown) => log.log("error", "a broker does not start", { name, error: String(error) })),
+      ),
+    );
   }
 }

@@ -1,11 +1,21 @@
 import { Hono } from "hono";
-import { Client, type Message, type MessageQueue, type ReceivedMessage, WasmqError } from "../src/client/index.ts";
+import { bodyLimit } from "hono/body-limit";
+import {
+  Client,
+  type Message,
+  type MessageQueue,
+  type PullConsumer,
+  type ReceivedMessage,
+  WasmqError,
+} from "../src/client/index.ts";
+import { jsonBodyBytesMax, messageBodyBytesMax } from "../src/limits.ts";
 import { objects } from "./carrier.ts";
 import type { Env } from "./env.ts";
 import { failure } from "./upgrade.ts";
 
-/** What one call brings at most, and how long it waits for it. */
+/** What one call brings at most, and how long it waits for it. Past the bytes nothing more is asked for. */
 const messagesMax = 32;
+const bytesMax = messageBodyBytesMax;
 const waitSecondsMax = 30;
 
 /**
@@ -18,9 +28,7 @@ const waitSecondsMax = 30;
  */
 export const rest = new Hono<{ Bindings: Env }>();
 
-rest.onError((error) => failure(error));
-
-rest.post("/:topic/messages", async (context) => {
+rest.post("/:topic/messages", bodyOf(messageBodyBytesMax), async (context) => {
   const query = (name: string) => context.req.query(name);
   const message: Message = {
     topic: context.req.param("topic"),
@@ -46,35 +54,19 @@ rest.get("/:topic/messages", async (context) => {
   const waitMs = 1_000 * Math.min(integer("wait", context.req.query("wait")) ?? 0, waitSecondsMax);
   return withClient(context, async (client) => {
     const consumer = client.pullConsumer({ group });
-    const messages: ReceivedMessage[] = [];
     const places = await Promise.all(
       (await consumer.queues(topic)).map(async (queue) => {
         const offset = (await consumer.committedOffset(queue)) ?? (await consumer.minOffset(queue));
         return { queue, offset };
       }),
     );
-    for (const { queue, offset } of places) {
-      if (messages.length >= max) break;
-      messages.push(...(await consumer.pull(queue, offset, { messagesMax: max - messages.length })).messages);
-    }
-    if (messages.length === 0 && waitMs > 0) {
-      const ended = new AbortController();
-      const waits = places.map(async ({ queue, offset }) => {
-        const pulled = await consumer.pull(queue, offset, { messagesMax: max, waitMs, signal: ended.signal });
-        if (pulled.messages.length > 0 && messages.length === 0) {
-          messages.push(...pulled.messages);
-          ended.abort();
-        }
-      });
-      for (const outcome of await Promise.allSettled(waits)) {
-        if (outcome.status === "rejected" && !ended.signal.aborted) throw outcome.reason;
-      }
-    }
+    let messages = await present(consumer, places, max);
+    if (messages.length === 0 && waitMs > 0) messages = await coming(consumer, places, max, waitMs);
     return context.json(messages.map(shown));
   });
 });
 
-rest.post("/:topic/offsets", async (context) => {
+rest.post("/:topic/offsets", bodyOf(jsonBodyBytesMax), async (context) => {
   const topic = context.req.param("topic");
   const group = required("group", context.req.query("group"));
   const places: unknown = await context.req.json().catch(() => undefined);
@@ -87,6 +79,57 @@ rest.post("/:topic/offsets", async (context) => {
     return context.json({ committed: places.length });
   });
 });
+
+interface Place {
+  readonly queue: MessageQueue;
+  offset: number;
+}
+
+/** What is there, queue after queue. Offsets that a queue no longer has, or does not have yet, are moved to one that it has. */
+async function present(consumer: PullConsumer, places: readonly Place[], max: number): Promise<ReceivedMessage[]> {
+  const messages: ReceivedMessage[] = [];
+  let bytes = 0;
+  for (const place of places) {
+    const { queue } = place;
+    if (messages.length >= max || bytes >= bytesMax) break;
+    const options = { messagesMax: max - messages.length };
+    let pulled = await consumer.pull(queue, place.offset, options);
+    if (pulled.status === "OFFSET_ILLEGAL") {
+      place.offset = pulled.nextOffset;
+      pulled = await consumer.pull(queue, place.offset, options);
+    }
+    messages.push(...pulled.messages);
+    for (const { body } of pulled.messages) bytes += body.length;
+  }
+  return messages;
+}
+
+/** What comes to one of the queues first, or nothing in that time. */
+async function coming(
+  consumer: PullConsumer,
+  places: readonly Place[],
+  max: number,
+  waitMs: number,
+): Promise<ReceivedMessage[]> {
+  const ended = new AbortController();
+  let first: ReceivedMessage[] = [];
+  const waits = places.map(async ({ queue, offset }) => {
+    const { messages } = await consumer.pull(queue, offset, { messagesMax: max, waitMs, signal: ended.signal });
+    if (messages.length === 0 || ended.signal.aborted) return;
+    first = [...messages];
+    ended.abort();
+  });
+  for (const outcome of await Promise.allSettled(waits)) {
+    if (outcome.status === "rejected" && !ended.signal.aborted) throw outcome.reason;
+  }
+  return first;
+}
+
+/** A longer body is refused before it fills the memory. */
+function bodyOf(bytes: number) {
+  const refusal = new WasmqError("MESSAGE_ILLEGAL", `the body has more than ${bytes} bytes`);
+  return bodyLimit({ maxSize: bytes, onError: () => failure(refusal, 413) });
+}
 
 /** A client for one call: a Worker keeps nothing between two. */
 async function withClient(

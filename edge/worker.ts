@@ -1,7 +1,8 @@
 import { Hono } from "hono";
-import { isAllowed } from "./access.ts";
+import { refusalOf } from "./access.ts";
 import { broker, brokerNames, cluster, type Env, nameServer } from "./env.ts";
 import { rest } from "./rest.ts";
+import { failure } from "./upgrade.ts";
 
 export { BrokerObject } from "./broker-object.ts";
 export { NameServerObject } from "./name-server-object.ts";
@@ -12,8 +13,11 @@ export { NameServerObject } from "./name-server-object.ts";
  */
 const app = new Hono<{ Bindings: Env }>();
 
+app.onError((error) => failure(error));
+app.notFound((context) => context.json({ code: "INVALID_PARAMETER", message: "there is no such path" }, 404));
+
 app.use(async (context, next) => {
-  const refusal = await isAllowed(context.req.raw, context.env.TOKEN);
+  const refusal = await refusalOf(context.req.raw, context.env.TOKEN);
   if (refusal !== undefined) return context.json({ code: "NO_PERMISSION", message: refusal }, 401);
   return next();
 });

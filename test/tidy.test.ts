@@ -40,17 +40,18 @@ const importTable: ImportTable = {
   "src/client": [...ports, "src/protocol/remoting/frame.ts", "src/protocol/remoting/codes.ts", ...["fflate", "fzstd"]],
   "src/client/tcp.ts": ["src/client", "src/ports", "node:net"],
   "src/cli": ["node:*", "src/hosts/node", "src/archive", "src/client", "src/protocol/http"],
-  edge: ["cloudflare:*", "src/hosts/durable-object", "src/archive", "src/client", "src/protocol/http"],
+  edge: ["cloudflare:*", "hono", "src/hosts/durable-object", "src/archive", "src/client", "src/limits.ts"],
   "web-demo": ["src/hosts/browser", "src/client", "src/protocol/http"],
 };
 
 /** Rows ahead of their code; a row leaves this list with its first file. */
-const planned = ["src/protocol/grpc", "src/protocol/http", "edge", "web-demo"];
+const planned = ["src/protocol/grpc", "src/protocol/http", "web-demo"];
 
 /** Files that nothing imports, and what starts or reads them instead. */
 const entryPoints: Readonly<Record<string, string>> = {
   "assembly/index.ts": "compiled to build/core.wasm",
   "src/cli/main.ts": "the wasmq command",
+  "edge/worker.ts": "the Worker that wrangler.toml names",
   "src/hosts/node/index.ts": "what the package exports",
   "src/hosts/node/core-module.ts": "#core-wasm on Node",
   "src/hosts/durable-object/core-module.ts": "#core-wasm in a Worker",

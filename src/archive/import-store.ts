@@ -16,6 +16,9 @@ import { eachDataRun } from "./data-ranges.ts";
 import { abortFile } from "./export-store.ts";
 import { readTar, type TarEntry } from "./tar-reader.ts";
 
+/** A store with this file in it is one whose import did not end. */
+export { importMark };
+
 /** What stands at the top of a store, Apache's or ours: by these names the store is found in an archive that begins above it. */
 const topNames = new Set([
   ...["commitlog", "consumequeue", "config", "checkpoint", abortFile, "lock", brokerConfFile, importMark],

@@ -1,3 +1,4 @@
+import { importMark } from "../../archive/import-store.ts";
 import { smallBudget } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { LogStorage } from "../../ports/log-storage.ts";
@@ -56,6 +57,7 @@ export class ObjectBroker {
   #scheduler!: AlarmScheduler;
   #running: { readonly broker: RunningBroker; readonly sockets: Sockets } | undefined;
   #failure: unknown;
+  #isRefilling = false;
 
   /** Starts at once; whatever comes waits for it. */
   constructor(context: ObjectContext, options: ObjectBrokerOptions) {
@@ -95,21 +97,26 @@ export class ObjectBroker {
 
   /**
    * Fills the store anew: the broker stops, `fill` gets the storage with no file in it, and a broker starts on what is there then.
-   * Rejects with STORE_UNWRITABLE if there are messages already, and with what `fill` does.
+   * Who comes meanwhile is refused with SERVICE_NOT_AVAILABLE; a fill may take longer than the platform lets an object block its
+   * events. Rejects with STORE_UNWRITABLE if there are messages already, and with what `fill` does.
    */
   async refill(fill: (storage: LogStorage) => Promise<void>): Promise<void> {
-    await this.#context.blockConcurrencyWhile(async () => {
-      if (this.#storage.list("commitlog").length > 0) {
-        throw new WasmqError("STORE_UNWRITABLE", "the store has messages: import into a broker that never had any");
-      }
+    if (this.#isRefilling) throw new WasmqError("STORE_UNWRITABLE", "the store is being filled already");
+    const files = this.#storage.list("").map(({ name }) => name);
+    // What an import left that did not end is no store.
+    if (!files.includes(importMark) && files.some((name) => name.startsWith("commitlog/"))) {
+      throw new WasmqError("STORE_UNWRITABLE", "the store has messages: import into a broker that never had any");
+    }
+    this.#isRefilling = true;
+    try {
       if (this.#running !== undefined) await this.stop();
-      try {
-        for (const { name } of this.#storage.list("")) this.#storage.delete(name);
-        await fill(this.#storage);
-      } finally {
-        await this.#start();
-      }
-    });
+      this.#failure = new WasmqError("SERVICE_NOT_AVAILABLE", "the store is being filled");
+      for (const { name } of this.#storage.list("")) this.#storage.delete(name);
+      await fill(this.#storage);
+    } finally {
+      this.#isRefilling = false;
+      await this.#context.blockConcurrencyWhile(() => this.#start());
+    }
   }
 
   #started() {
