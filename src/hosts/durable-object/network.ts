@@ -1,4 +1,4 @@
-import { attachmentBytesMax, connectionsMax } from "../../limits.ts";
+import { attachmentBytesMax, connectionsMax, socketCreditBytes } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { Connection, ConnectionHandler } from "../../ports/network.ts";
 import type { HibernatingSocket, ObjectContext, SqlStorage } from "./platform.ts";
@@ -26,7 +26,7 @@ class SocketConnection implements Connection {
   readonly remotePort = 0;
   readonly localAddress: string;
   readonly localPort = 0;
-  unsentBytes = 0;
+  #notTakenBytes = 0;
   readonly #socket: HibernatingSocket;
   readonly #sql: SqlStorage;
   #attachment: Attachment;
@@ -64,6 +64,11 @@ class SocketConnection implements Connection {
     return row === undefined ? undefined : { connection, kept: new Uint8Array(row["kept"] as ArrayBuffer) };
   }
 
+  /** Less than a client tells of at a time is on its way in any case. */
+  get unsentBytes(): number {
+    return this.#notTakenBytes < socketCreditBytes ? 0 : this.#notTakenBytes;
+  }
+
   get id(): number {
     return this.#attachment.id;
   }
@@ -79,14 +84,14 @@ class SocketConnection implements Connection {
     }
     const taken = Number(message);
     // Bytes that an earlier life of the object has sent are taken too.
-    if (Number.isSafeInteger(taken) && taken > 0) this.unsentBytes = Math.max(0, this.unsentBytes - taken);
+    if (Number.isSafeInteger(taken) && taken > 0) this.#notTakenBytes = Math.max(0, this.#notTakenBytes - taken);
   }
 
   send(chunks: readonly Uint8Array[]): void {
     if (this.#handler === undefined) return;
     const [first] = chunks;
     const bytes = chunks.length === 1 && first !== undefined ? first : joined(chunks);
-    this.unsentBytes += bytes.length;
+    this.#notTakenBytes += bytes.length;
     try {
       this.#socket.send(bytes);
     } catch {

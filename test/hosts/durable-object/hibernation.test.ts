@@ -175,6 +175,7 @@ test("eviction between any two operations loses nothing that was answered, and n
   const reading = queues.map(async (queueId) => {
     for (let offset = 0; !ended; ) {
       const answer = await consumer.pull("G", "T", queueId, offset, { suspendMs: 3_000 });
+      if (![0, 19, 20].includes(answer.code)) throw new Error(`answered ${answer.code}: ${answer.remark}`);
       if (answer.code === 0) seen.get(queueId)!.push(...bodies(answer));
       offset = Number(answer.fields["nextBeginOffset"]);
     }

@@ -1,16 +1,17 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { type OpenSocket, openLine } from "../../../src/client/web-socket.ts";
 import type { LogStorage } from "../../../src/ports/log-storage.ts";
 import { type HostedBroker, type HostedOptions, usualStoreHost } from "../../behaviour/host.ts";
 import type { Wire, WireEvents } from "../../lib/remoting-client.ts";
 import { freshObject } from "./objects.ts";
-import { logged } from "./worker.ts";
+import { logged, type TestObject } from "./worker.ts";
 
 /** A broker in an object of its own, reached by WebSocket. */
 export class ObjectHosted implements HostedBroker {
   readonly storeHost = usualStoreHost;
   readonly brokerAddress = "ws://broker/";
   readonly object = freshObject();
-  readonly #wires = new Set<ObjectWire>();
+  readonly #wires = new Set<Wire>();
   #options: HostedOptions;
   #isRunning = false;
 
@@ -29,14 +30,15 @@ export class ObjectHosted implements HostedBroker {
   }
 
   async open(events: WireEvents): Promise<Wire> {
-    const response = await this.object.fetch("http://broker/", { headers: { Upgrade: "websocket" } });
-    const wire = new ObjectWire(response.webSocket!, events);
+    const wire = await openWire(this.object, events);
     this.#wires.add(wire);
     return wire;
   }
 
   /** The object loses its memory, and keeps its sockets. */
   async evict(): Promise<void> {
+    // Only an object with a memory can lose it.
+    await runInDurableObject(this.object, () => {});
     await evictDurableObject(this.object, { webSockets: "hibernate" });
   }
 
@@ -71,35 +73,9 @@ export class ObjectHosted implements HostedBroker {
   }
 }
 
-class ObjectWire implements Wire {
-  readonly #socket: WebSocket;
-  readonly #events: WireEvents;
-  #isClosed = false;
-
-  constructor(socket: WebSocket, events: WireEvents) {
-    this.#socket = socket;
-    this.#events = events;
-    socket.binaryType = "arraybuffer";
-    socket.accept();
-    socket.addEventListener("message", ({ data }) => {
-      if (!this.#isClosed && data instanceof ArrayBuffer) events.received(new Uint8Array(data));
-    });
-    for (const end of ["close", "error"] as const) socket.addEventListener(end, () => this.#closed());
-  }
-
-  send(chunks: readonly Uint8Array[]): void {
-    for (const chunk of chunks) if (!this.#isClosed) this.#socket.send(chunk);
-  }
-
-  close(): void {
-    if (this.#isClosed) return;
-    this.#socket.close();
-    this.#closed();
-  }
-
-  #closed(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#events.closed();
-  }
+/** A WebSocket to an object. */
+export async function openWire(object: DurableObjectStub<TestObject>, events: WireEvents): Promise<Wire> {
+  const { webSocket } = await object.fetch("http://broker/", { headers: { Upgrade: "websocket" } });
+  webSocket!.accept();
+  return openLine(webSocket as unknown as OpenSocket, events);
 }

@@ -1,6 +1,9 @@
 import { DurableObject } from "cloudflare:workers";
 import { ObjectBroker } from "../../../src/hosts/durable-object/host.ts";
 import { DurableObjectLogStorage } from "../../../src/hosts/durable-object/log-storage.ts";
+import { Sockets } from "../../../src/hosts/durable-object/network.ts";
+import { AlarmScheduler } from "../../../src/hosts/durable-object/scheduler.ts";
+import type { Connection, ConnectionHandler } from "../../../src/ports/network.ts";
 import type { HostedOptions } from "../../behaviour/host.ts";
 
 export * from "../../../edge/worker.ts";
@@ -8,15 +11,21 @@ export { default } from "../../../edge/worker.ts";
 
 const optionsKey = "options";
 
+/** What takes the connections of an object that runs no broker. */
+export const acceptors = new Map<string, (connection: Connection) => ConnectionHandler>();
+
 /** What each object has told its Telemetry, over all its lives. */
 export const logged = new Map<string, string[]>();
 
 /** A broker object that tests start, stop and look into. One that is started starts again in each of its lives. */
 export class TestObject extends DurableObject {
   #broker: ObjectBroker | undefined;
+  #sockets: Sockets | undefined;
+  readonly scheduler: AlarmScheduler;
 
-  constructor(ctx: DurableObjectState, env: unknown) {
-    super(ctx, env as Cloudflare.Env);
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    super(ctx, env);
+    this.scheduler = new AlarmScheduler(ctx.storage, undefined);
     const options = ctx.storage.kv.get<HostedOptions>(optionsKey);
     if (options !== undefined) this.#make(options);
   }
@@ -47,24 +56,31 @@ export class TestObject extends DurableObject {
 
   override fetch(): Response {
     const [client, server] = Object.values(new WebSocketPair()) as [WebSocket, WebSocket];
-    this.#broker!.sockets.accept(server, { remoteAddress: "127.0.0.1", origin: "ws://broker" });
+    this.#open().accept(server, { remoteAddress: "127.0.0.1", origin: "ws://broker" });
     return new Response(null, { status: 101, webSocket: client });
   }
 
   override webSocketMessage(socket: WebSocket, message: ArrayBuffer | string): void {
-    this.#broker?.sockets.message(socket, message);
+    this.#open().message(socket, message);
   }
 
   override webSocketClose(socket: WebSocket): void {
-    this.#broker?.sockets.closed(socket);
+    this.#open().closed(socket);
   }
 
   override webSocketError(socket: WebSocket): void {
-    this.#broker?.sockets.closed(socket);
+    this.#open().closed(socket);
   }
 
   override alarm(): void {
-    this.#broker?.alarm();
+    if (this.#broker === undefined) this.scheduler.alarm();
+    else this.#broker.alarm();
+  }
+
+  #open(): Sockets {
+    if (this.#broker !== undefined) return this.#broker.sockets;
+    this.#sockets ??= new Sockets(this.ctx, acceptors.get(this.ctx.id.toString())!);
+    return this.#sockets;
   }
 
   #make({ brokerName, clusterName, messageDelayLevel, store }: HostedOptions): void {
