@@ -275,10 +275,7 @@ export class PushConsumer implements GroupMember, Listening, AsyncIterable<Recei
 
   isLocked(assigned: AssignedQueue): boolean {
     if (!this.#isLocking || assigned.lockedUntil > this.clock.now()) return true;
-    // Another member may have had it since: only the broker knows now where to go on.
-    assigned.drop();
-    this.#assigned.delete(queueKey(assigned.queue));
-    void this.#rebalance();
+    this.#lockLost(assigned);
     return false;
   }
 
@@ -417,6 +414,7 @@ export class PushConsumer implements GroupMember, Listening, AsyncIterable<Recei
     const { queue, dropping } = assigned;
     const subscription = this.#subscriptions.get(queue.topic)!;
     let failures = 0;
+    let empties = 0;
     let brokerId = 0;
     for (;;) {
       await assigned.room();
@@ -460,6 +458,10 @@ export class PushConsumer implements GroupMember, Listening, AsyncIterable<Recei
         result.nextOffset,
       );
       this.#consumption.arrived(assigned);
+      // A broker that holds no more pulls answers at once that there is nothing: it is not asked at once again.
+      const isAtOnce = this.clock.now() - assigned.lastPullAt < pullWaitMs / 10;
+      empties = result.status === "NO_NEW_MESSAGE" && isAtOnce ? empties + 1 : 0;
+      if (empties > 1) await sleep(this.clock, backOffMs(empties, this.clock), dropping).catch(() => {});
     }
   }
 
@@ -509,12 +511,21 @@ export class PushConsumer implements GroupMember, Listening, AsyncIterable<Recei
         const locked = await this.#lockAt(address, ofBroker);
         for (const queue of ofBroker) {
           const assigned = this.#assigned.get(queueKey(queue));
-          if (assigned !== undefined) assigned.lockedUntil = locked.has(queueKey(queue)) ? until : 0;
+          if (assigned === undefined) continue;
+          if (locked.has(queueKey(queue)) && this.isLocked(assigned)) assigned.lockedUntil = until;
+          else this.#lockLost(assigned);
         }
       } catch (error) {
         this.failed(error, "lock");
       }
     }
+  }
+
+  /** Another member may have the queue, or have had it: only the broker knows now where to go on. */
+  #lockLost(assigned: AssignedQueue): void {
+    assigned.drop();
+    this.#assigned.delete(queueKey(assigned.queue));
+    void this.#rebalance();
   }
 
   /** The keys of those that are locked for this client now. */

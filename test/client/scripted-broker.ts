@@ -12,7 +12,7 @@ export interface Scripted {
   readonly code: number;
   readonly remark?: string;
   readonly fields?: Record<string, string>;
-  readonly body?: object;
+  readonly body?: object | Uint8Array;
 }
 
 const text = new TextEncoder();
@@ -20,7 +20,7 @@ const utf8 = new TextDecoder();
 
 /**
  * Brokers that answer by a script, for what real ones do rarely: "drop" ends the line, "silent" never answers. Routes and heartbeats
- * are answered for a topic of two queues on each of the brokers.
+ * are answered for the topic T and those of retries, of two queues on each of the brokers.
  */
 export class ScriptedBrokers implements Carrier {
   readonly asked: Asked[] = [];
@@ -66,7 +66,7 @@ export class ScriptedBrokers implements Carrier {
   #usual({ code, fields }: Asked): Scripted | undefined {
     if (code === 34 || code === 35) return { code: 0 };
     if (code !== 105) return undefined;
-    if (fields["topic"] !== "T") return { code: 17 };
+    if (fields["topic"] !== "T" && !fields["topic"]!.startsWith("%RETRY%")) return { code: 17 };
     return {
       code: 0,
       body: {
@@ -104,7 +104,7 @@ function headersOf(chunks: readonly Uint8Array[]): Header[] {
 
 function frameOf(opaque: number, { code, remark, fields = {}, body }: Scripted): Uint8Array {
   const header = text.encode(JSON.stringify({ code, opaque, flag: 1, remark, extFields: fields }));
-  const bytes = body === undefined ? new Uint8Array() : text.encode(JSON.stringify(body));
+  const bytes = body instanceof Uint8Array ? body : text.encode(body === undefined ? "" : JSON.stringify(body));
   const frame = new Uint8Array(8 + header.length + bytes.length);
   const view = new DataView(frame.buffer);
   view.setInt32(0, frame.length - 4);
