@@ -338,8 +338,12 @@ export class IndexedDbLogStorage implements LogStorage {
       keys.forEach(([, at], i) => {
         const page = pages.get(Math.floor(at / pageBytes))!;
         const within = at % pageBytes;
-        reserve(page, within + values[i]!.length);
-        page.bytes.set(values[i]!, within);
+        if (within === 0) {
+          page.bytes = values[i]!;
+        } else {
+          reserve(page, within + values[i]!.length);
+          page.bytes.set(values[i]!, within);
+        }
         page.end = within + values[i]!.length;
         page.lastChunkAt = within;
       });

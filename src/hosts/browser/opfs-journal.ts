@@ -30,9 +30,12 @@ export interface NamedFile {
  *   {"touch": name, "at": ms, "size": bytes}
  *
  * There are two, written in turn: when one has grown, the files there are begin the other one, with the next generation.
- * The whole one of the higher generation counts. A line that is not whole ends it, unless whole ones follow: that is damage.
+ * The whole one of the higher generation counts. A line that is not whole ends it: loss of power may keep any part of what was
+ * not flushed. But a line with `"flushed": true` says that all before it was; one that is not whole before that is damage.
  */
-type Line =
+type Line = Change & { readonly flushed?: true };
+
+type Change =
   | { readonly generation: number; readonly files: number }
   | { readonly add: string; readonly id: number; readonly size: number; readonly at: number }
   | { readonly rename: string; readonly to: string }
@@ -67,20 +70,27 @@ export class OpfsJournal {
   load(): readonly Readonly<NamedFile>[] {
     const journals = this.#handles
       .map((handle) => readLines(handle))
-      .map(({ lines, damaged }) => {
+      .map(({ lines, end, damaged }) => {
         const [first] = lines;
         const isWhole = first !== undefined && "generation" in first && lines.length > first.files;
-        return { lines, damaged, generation: isWhole ? first.generation : 0 };
+        return { lines, end, damaged, generation: isWhole ? first.generation : 0 };
       });
     const [a, b] = journals as [(typeof journals)[0], (typeof journals)[0]];
     this.#current = a.generation >= b.generation ? 0 : 1;
-    const { generation, lines, damaged } = journals[this.#current]!;
+    const { generation, lines, end, damaged } = journals[this.#current]!;
     if (damaged || (generation === 0 && this.#mustHaveFiles)) {
       throw new WasmqError("STORE_UNREADABLE", "the journal of the store's files is damaged");
     }
     this.#generation = generation;
     if (generation > 0) for (const line of lines) this.#apply(line);
-    this.#renew();
+    this.#size = this.#handles[this.#current]!.getSize();
+    this.#end = end;
+    try {
+      this.#renew();
+    } catch (error) {
+      // A store without room for a new journal goes on with the one it has.
+      if (!(error instanceof WasmqError) || generation === 0) throw error;
+    }
     return [...this.#files.values()].map((file) => ({ ...file }));
   }
 
@@ -110,10 +120,9 @@ export class OpfsJournal {
     for (const handle of this.#handles) handle.close();
   }
 
-  #append(line: Line): void {
-    const bytes = printLine(line);
-    this.#write(bytes);
-    this.#apply(line);
+  #append(change: Change): void {
+    this.#write(printLine(this.#isDirty ? change : { ...change, flushed: true }));
+    this.#apply(change);
     if (this.#end > this.#renewAtBytes) {
       try {
         this.#renew();
@@ -173,7 +182,7 @@ export class OpfsJournal {
     this.#isDirty = false;
   }
 
-  #apply(line: Line): void {
+  #apply(line: Change): void {
     if ("add" in line) {
       this.#files.set(line.add, { id: line.id, name: line.add, sizeBytes: line.size, modifiedAtMs: line.at });
     } else if ("rename" in line) {
@@ -197,17 +206,20 @@ function printLine(line: Line): Uint8Array {
   return encodeUtf8(`${checksum(json)} ${json}\n`);
 }
 
-function readLines(handle: SyncAccessHandle): { lines: Line[]; damaged: boolean } {
+/** The lines up to the first that is not whole, and where that one begins. */
+function readLines(handle: SyncAccessHandle): { lines: Line[]; end: number; damaged: boolean } {
   const bytes = new Uint8Array(handle.getSize());
   let length = 0;
   for (let read = 1; read > 0 && length < bytes.length; length += read) {
     read = handle.read(bytes.subarray(length), { at: length });
   }
-  const parsed = decodeUtf8(bytes.subarray(0, length)).split("\n").map(readLine);
+  const texts = decodeUtf8(bytes.subarray(0, length)).split("\n");
+  const parsed = texts.map(readLine);
   const firstBad = parsed.indexOf(undefined);
   return {
     lines: parsed.slice(0, firstBad) as Line[],
-    damaged: parsed.slice(firstBad).some((line) => line !== undefined),
+    end: texts.slice(0, firstBad).reduce((sum, text) => sum + encodeUtf8(text).length + 1, 0),
+    damaged: parsed.slice(firstBad).some((line) => line?.flushed === true),
   };
 }
 

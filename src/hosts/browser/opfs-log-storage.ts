@@ -85,7 +85,12 @@ export class OpfsLogStorage implements LogStorage {
       const modifiedAtMs = Date.now();
       const file = { id: this.#nextId++, name, sizeBytes, modifiedAtMs, savedAtMs: modifiedAtMs, dataEnd: 0 };
       await this.#handle(file.id);
-      this.#log.add(file);
+      try {
+        this.#log.add(file);
+      } catch (error) {
+        this.#doomed.push(file.id);
+        throw error;
+      }
       this.#files.set(name, file);
     });
   }
