@@ -72,8 +72,9 @@ export class Recovery {
       );
     }
     const start = await this.#startIndex(dispatchedEnd, checkpoint, clean);
-    this.#end = segments[start]?.startOffset ?? 0;
-    await this.#walk(start);
+    const at = clean ? 0 : await this.#startWithin(segments[start], checkpoint);
+    this.#end = (segments[start]?.startOffset ?? 0) + at;
+    await this.#walk(start, at);
     await this.#cutTail();
     for (const queue of this.#queues.all()) {
       await queue.dropFrom(this.#end);
@@ -109,6 +110,19 @@ export class Recovery {
     return 0;
   }
 
+  /**
+   * Where to begin within the first file looked at. Where batches are written whole, no record before the last one that is known to be
+   * flushed can be half there: a host that is started many times a day need not look at it again.
+   */
+  async #startWithin(segment: Segment | undefined, { logicsPhysicalOffset }: Checkpoint): Promise<number> {
+    const { core, storage } = this.#context;
+    if (segment === undefined || !storage.supports.atomicBatch) return 0;
+    const at = logicsPhysicalOffset - segment.startOffset;
+    if (at <= 0 || at >= this.#segments.fileSize) return 0;
+    const read = await this.#fill(segment, at);
+    return core.checkRecord(this.#window, 0, read, logicsPhysicalOffset) === "valid" ? at : 0;
+  }
+
   async #firstRecord(segment: Segment): Promise<{ storeTimestamp: number } | undefined> {
     const { core } = this.#context;
     const read = await this.#fill(segment, 0);
@@ -116,12 +130,12 @@ export class Recovery {
     return core.decodeRecord(this.#window, 0, read);
   }
 
-  async #walk(startIndex: number): Promise<void> {
+  async #walk(startIndex: number, startAt: number): Promise<void> {
     const { core } = this.#context;
     const fileSize = this.#segments.fileSize;
     const segments = this.#segments.list;
     let index = startIndex;
-    let at = 0;
+    let at = startAt;
     while (index < segments.length) {
       const segment = segments[index]!;
       const read = await this.#fill(segment, at);

@@ -223,6 +223,10 @@ export class Store {
     const { storage } = this.#ports;
     const fresh = `${abortFile}.tmp`;
     const owner = encodeUtf8(storage.owner);
+    const before = new Uint8Array(owner.length + 1);
+    // A host without processes never has another owner, and is started too often to write the same again.
+    const length = await storage.read(abortFile, 0, before);
+    if (length === owner.length && owner.every((byte, i) => byte === before[i])) return;
     await storage.delete(fresh);
     await storage.create(fresh, owner.length);
     await storage.write([{ file: fresh, at: 0, bytes: owner }]);
