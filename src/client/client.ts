@@ -216,9 +216,9 @@ export class Client implements ConnectionOwner {
       const group = fields["consumerGroup"] ?? "";
       const info = this.#members.get(group)?.runningInfo();
       if (info !== undefined) return { code: responseCode.success, body: encodeUtf8(info) };
-      return { code: systemError, remark: `The Consumer Group <${group}> not exist in this consumer` };
+      return { code: responseCode.systemError, remark: `The Consumer Group <${group}> not exist in this consumer` };
     }
-    return { code: notSupported, remark: `request type ${code} not supported` };
+    return { code: responseCode.requestCodeNotSupported, remark: `request type ${code} not supported` };
   }
 
   closed(connection: Connection): void {
@@ -379,9 +379,6 @@ export class Client implements ConnectionOwner {
     if (this.#closing.signal.aborted) throw new ClientError("CLIENT_CLOSED", "the client is closed");
   }
 }
-
-const systemError = 1;
-const notSupported = 3;
 
 /** The same number of turns with and without a signal, so that sends with one don't fall behind those without. */
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

@@ -1,5 +1,5 @@
 import type { Client } from "./client.ts";
-import { numberField, requestCode, succeeded } from "./connection.ts";
+import { numberField, requestCode, responseCode, succeeded } from "./connection.ts";
 import { ClientError } from "./error.ts";
 import type { MessageQueue } from "./message.ts";
 
@@ -38,7 +38,7 @@ export class Offsets {
       queueId,
       bname: brokerName,
     });
-    if (ClientError.ofAnswer(response.code, undefined, "").code === "QUERY_NOT_FOUND") return undefined;
+    if (response.code === responseCode.queryNotFound) return undefined;
     return numberField(succeeded(response, `offset of ${group}`), "offset");
   }
 

@@ -1,4 +1,4 @@
-import { onewayUnsentBytesMax } from "../limits.ts";
+import { cachedRoutesMax, onewayUnsentBytesMax } from "../limits.ts";
 import { backOffMs } from "./back-off.ts";
 import type { Client } from "./client.ts";
 import { sleep } from "./clock.ts";
@@ -8,7 +8,7 @@ import { type EncodedMessage, encodeBatch, encodeMessage, printProperties } from
 import { ClientError, isLost } from "./error.ts";
 import { javaHash } from "./java-hash.ts";
 import { type Message, type MessageQueue, property, retryTopicPrefix } from "./message.ts";
-import { defaultTopicQueueNums } from "./routes.ts";
+import { defaultTopicQueueNums, keepAtMost } from "./routes.ts";
 
 export interface ProducerOptions {
   /** Default DEFAULT_PRODUCER. */
@@ -53,13 +53,14 @@ const statuses = new Map<number, SendStatus>([
 ]);
 
 /** What another broker, or the same one, may take a moment later (DefaultMQProducer.retryResponseCodes). */
-const retriedCodes: ReadonlySet<string> = new Set([
-  "TOPIC_NOT_EXIST",
-  "SERVICE_NOT_AVAILABLE",
-  "SYSTEM_ERROR",
-  "NO_PERMISSION",
+const retriedCodes: ReadonlySet<number> = new Set([
+  responseCode.systemError,
+  responseCode.serviceNotAvailable,
+  responseCode.noPermission,
+  responseCode.topicNotExist,
+  responseCode.noBuyerId,
+  responseCode.notInCurrentUnit,
 ]);
-/** NO_BUYER_ID, NOT_IN_CURRENT_UNIT, of the same list: numbers without a name of their own here. */
 
 /** One request to send, whatever the queue. */
 interface Sending {
@@ -224,6 +225,7 @@ export class Producer {
       if (writeQueues[turn % writeQueues.length]!.brokerName !== failedBroker) break;
     }
     this.#turns.set(topic, (turn + 1) % writeQueues.length);
+    keepAtMost(this.#turns, cachedRoutesMax);
     return writeQueues[turn % writeQueues.length]!;
   }
 }
@@ -248,12 +250,7 @@ function checkBatch(messages: readonly Message[]): void {
 }
 
 function isRetried(error: unknown): boolean {
-  if (!(error instanceof ClientError) || error.responseCode === undefined) return false;
-  const { responseCode: number } = error;
-  // A number that this client has no name for is a system error as well, but none that another broker would spare.
-  if (error.code === "SYSTEM_ERROR")
-    return number === 1 || number === responseCode.noBuyerId || number === responseCode.notInCurrentUnit;
-  return retriedCodes.has(error.code);
+  return error instanceof ClientError && error.responseCode !== undefined && retriedCodes.has(error.responseCode);
 }
 
 function resultOf(response: Response, { messageId }: Sending, queue: MessageQueue): SendResult {

@@ -1,4 +1,6 @@
+import { backOffMs } from "./back-off.ts";
 import type { Client } from "./client.ts";
+import { sleep } from "./clock.ts";
 import { ClientError } from "./error.ts";
 import type { MessageQueue, ReceivedMessage } from "./message.ts";
 import { Offsets } from "./offsets.ts";
@@ -100,7 +102,10 @@ export class PullConsumer {
    */
   async *read(queue: MessageQueue, options: ReadOptions = {}): AsyncGenerator<ReceivedMessage, void, undefined> {
     let offset = await this.#startOffset(queue, options.from);
+    const { clock } = this.#client;
+    let empties = 0;
     for (;;) {
+      const askedAtMs = clock.now();
       const result = await this.pull(queue, offset, { ...options, waitMs: options.follow === true ? followWaitMs : 0 });
       const { messages, unreadable, status } = result;
       for (const message of messages) {
@@ -114,6 +119,9 @@ export class PullConsumer {
       offset = result.nextOffset;
       if (options.follow !== true && status !== "NO_MATCHED_MESSAGE" && offset >= result.maxOffset) return;
       if (options.follow !== true && status === "NO_NEW_MESSAGE") return;
+      // A broker that holds no more pulls answers at once that there is nothing: it is not asked at once again.
+      empties = status === "NO_NEW_MESSAGE" && clock.now() - askedAtMs < followWaitMs / 10 ? empties + 1 : 0;
+      if (empties > 1) await sleep(clock, backOffMs(empties, clock), options.signal);
     }
   }
 

@@ -4,7 +4,7 @@ import { AssignedQueue, type Pulled } from "./assigned-queue.ts";
 import { backOffMs } from "./back-off.ts";
 import type { Client, GroupMember } from "./client.ts";
 import { type ClientClock, settledWithin, sleep } from "./clock.ts";
-import { requestCode, succeeded } from "./connection.ts";
+import { requestCode, responseCode, succeeded } from "./connection.ts";
 import { ConcurrentConsumption } from "./consume-concurrently.ts";
 import { OrderlyConsumption } from "./consume-orderly.ts";
 import { ClientError, isLost } from "./error.ts";
@@ -380,7 +380,7 @@ export class PushConsumer implements GroupMember, Listening, AsyncIterable<Recei
     const fields = { consumerGroup: this.group };
     const response = await this.#client.request(address, requestCode.getConsumerListByGroup, fields);
     // A group without members is a system error.
-    if (response.code === systemError) return [];
+    if (response.code === responseCode.systemError) return [];
     const { body } = succeeded(response, `members of ${this.group}`);
     return (JSON.parse(decodeUtf8(body)) as { consumerIdList?: string[] }).consumerIdList ?? [];
   }
@@ -572,7 +572,6 @@ export class PushConsumer implements GroupMember, Listening, AsyncIterable<Recei
   }
 }
 
-const systemError = 1;
 const maxInt32 = 0x7fffffff;
 const pullAgainMs = 100;
 

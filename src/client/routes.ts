@@ -1,6 +1,6 @@
 import { cachedRoutesMax } from "../limits.ts";
 import { decodeUtf8 } from "../ports/text.ts";
-import { type Response, succeeded } from "./connection.ts";
+import { type Response, responseCode, succeeded } from "./connection.ts";
 import { ClientError } from "./error.ts";
 import { compareQueues, type MessageQueue } from "./message.ts";
 
@@ -107,7 +107,8 @@ export class Routes {
 
   async #refresh(topic: string): Promise<TopicRoute | undefined> {
     const response = await this.#ask(topic);
-    const route = isUnknown(response) ? undefined : readRoute(topic, succeeded(response, `route of ${topic}`).body);
+    const isUnknown = response.code === responseCode.topicNotExist;
+    const route = isUnknown ? undefined : readRoute(topic, succeeded(response, `route of ${topic}`).body);
     for (const [name, addresses] of route?.brokers ?? []) this.#brokers.set(name, addresses);
     if (route === undefined) {
       this.#routes.delete(topic);
@@ -121,11 +122,8 @@ export class Routes {
   }
 }
 
-function isUnknown(response: Response): boolean {
-  return ClientError.ofAnswer(response.code, undefined, "").code === "TOPIC_NOT_EXIST";
-}
-
-function keepAtMost(map: Map<string, unknown>, count: number): void {
+/** Forgets what was put in longest ago. */
+export function keepAtMost(map: Map<string, unknown>, count: number): void {
   if (map.size <= count) return;
   const [oldest] = map.keys();
   map.delete(oldest!);

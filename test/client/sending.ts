@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Client } from "../../src/client/client.ts";
 import type { ReceivedMessage } from "../../src/client/message.ts";
-import { type Clients, utf8 } from "./suite.ts";
+import { type Clients, until, utf8 } from "./suite.ts";
 
 /** All messages of a topic, by queue. */
 export async function stored(client: Client, topic: string, group = "READER"): Promise<ReceivedMessage[][]> {
@@ -105,6 +105,15 @@ export function sendingTests(clients: Clients): void {
     expect(messages[0]).toMatchObject({ tag: "A", messageId: sent.messageId });
     expect(messages[1]!.properties["n"]).toBe("2");
     expect(messages[2]).toMatchObject({ keys: ["k"], flag: 3 });
+  });
+
+  test("a delayed message comes when its level's time is over", async () => {
+    const client = clients.client();
+    const producer = client.producer();
+    await producer.send({ topic: "T", body: "at once" });
+    await producer.send({ topic: "T", body: "delayed", delayLevel: 1 });
+    expect(texts((await stored(client, "T")).flat())).toEqual(["at once"]);
+    await until(async () => (await stored(client, "T")).flat().length === 2, "the delayed message");
   });
 
   test("a one-way send arrives", async () => {

@@ -32,28 +32,32 @@ export const requestCode = {
 /** Numbers of org.apache.rocketmq.remoting.protocol.ResponseCode and RemotingSysResponseCode. */
 export const responseCode = {
   success: 0,
+  systemError: 1,
+  requestCodeNotSupported: 3,
   flushDiskTimeout: 10,
   slaveNotAvailable: 11,
   flushSlaveTimeout: 12,
+  serviceNotAvailable: 14,
+  noPermission: 16,
+  topicNotExist: 17,
   pullNotFound: 19,
   pullRetryImmediately: 20,
   pullOffsetMoved: 21,
+  queryNotFound: 22,
   noBuyerId: 204,
   notInCurrentUnit: 205,
   flowControl: 215,
 } as const;
 
-const systemError = 1;
-
 /** What each stable code is on this wire. Codes that never reach a client over it are system errors. */
 const numbers: Partial<Record<ErrorCode, number>> = {
   SYSTEM_BUSY: 2,
-  REQUEST_CODE_NOT_SUPPORTED: 3,
+  REQUEST_CODE_NOT_SUPPORTED: responseCode.requestCodeNotSupported,
   MESSAGE_ILLEGAL: 13,
-  SERVICE_NOT_AVAILABLE: 14,
-  NO_PERMISSION: 16,
-  TOPIC_NOT_EXIST: 17,
-  QUERY_NOT_FOUND: 22,
+  SERVICE_NOT_AVAILABLE: responseCode.serviceNotAvailable,
+  NO_PERMISSION: responseCode.noPermission,
+  TOPIC_NOT_EXIST: responseCode.topicNotExist,
+  QUERY_NOT_FOUND: responseCode.queryNotFound,
   SUBSCRIPTION_PARSE_FAILED: 23,
   SUBSCRIPTION_NOT_EXIST: 24,
   SUBSCRIPTION_NOT_LATEST: 25,
@@ -65,8 +69,8 @@ const numbers: Partial<Record<ErrorCode, number>> = {
 const firstVersionWithInvalidParameter = 413;
 
 export function numberOf(code: ErrorCode, clientVersion: number): number {
-  if (code === "INVALID_PARAMETER" && clientVersion < firstVersionWithInvalidParameter) return systemError;
-  return numbers[code] ?? systemError;
+  if (code === "INVALID_PARAMETER" && clientVersion < firstVersionWithInvalidParameter) return responseCode.systemError;
+  return numbers[code] ?? responseCode.systemError;
 }
 
 const names = new Map(Object.entries(numbers).map(([code, number]) => [number, code as ErrorCode]));
