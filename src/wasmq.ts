@@ -8,8 +8,8 @@ import { type BrokerAddress, localBroker, RouteTable, type TopicQueues } from ".
 import { WasmqError } from "./ports/error.ts";
 import type { Connection, ConnectionHandler } from "./ports/network.ts";
 import type { Ports } from "./ports/ports.ts";
+import { brokerHandlers, nameServerHandlers } from "./protocol/remoting/handlers.ts";
 import { Remoting } from "./protocol/remoting/remoting.ts";
-import { brokerHandlers, nameServerHandlers } from "./protocol/remoting/roles.ts";
 import { DueQueue } from "./store/due-queue.ts";
 import { defaultStoreOptions, type StoreOptions } from "./store/options.ts";
 import { settingsOf, storedConf } from "./store/settings.ts";
