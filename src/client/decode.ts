@@ -105,6 +105,7 @@ function decodeMessage(
     storeTimestampMs,
     storeHost: store.text,
     commitLogOffset,
+    storeSizeBytes: end - start,
     reconsumeTimes,
   };
 }

@@ -43,6 +43,8 @@ export interface ReceivedMessage {
   readonly storeTimestampMs: number;
   readonly storeHost: string;
   readonly commitLogOffset: number;
+  /** Of the record as the broker gave it out, which may leave out a checksum that only its store has. */
+  readonly storeSizeBytes: number;
   /** How many times the group had it before. */
   readonly reconsumeTimes: number;
 }

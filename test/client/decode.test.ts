@@ -44,6 +44,8 @@ test("a record is read field by field", () => {
       storeTimestampMs: 1_700_000_000_002,
       storeHost: "127.0.0.1:10911",
       commitLogOffset: 4_660,
+      storeSizeBytes: record().length,
+      storeSizeBytes: bytes.length,
       reconsumeTimes: 2,
     },
   ]);
