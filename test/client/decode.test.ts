@@ -45,7 +45,6 @@ test("a record is read field by field", () => {
       storeHost: "127.0.0.1:10911",
       commitLogOffset: 4_660,
       storeSizeBytes: record().length,
-      storeSizeBytes: bytes.length,
       reconsumeTimes: 2,
     },
   ]);
