@@ -5,6 +5,7 @@ import {
   type BrokerMessage,
   brokerChannel,
   holdLock,
+  type LinePurpose,
   lineChannel,
   lockName,
   whenReleased,
@@ -40,7 +41,7 @@ async function dialBroker(name: string, events: LineEvents, signal: AbortSignal 
     },
   });
   try {
-    const broker = await answerTo(name, id, channel, signal);
+    const broker = await answerTo(name, id, "remoting", channel, signal);
     channel.onmessage = ({ data }: MessageEvent<LineMessage>) => line.message(data);
     whenReleased(lockName.broker(name, broker), ending.signal, () => line.end());
     dialled = true;
@@ -51,10 +52,11 @@ async function dialBroker(name: string, events: LineEvents, signal: AbortSignal 
   }
 }
 
-/** The id of the broker that takes the line. */
-async function answerTo(
+/** Dials until a broker takes the line; which one it is. */
+export async function answerTo(
   name: string,
   id: string,
+  purpose: LinePurpose,
   channel: BroadcastChannel,
   signal: AbortSignal | undefined,
 ): Promise<string> {
@@ -64,7 +66,7 @@ async function answerTo(
   let ending = () => {};
   return new Promise<string>((resolve, reject) => {
     const unusable = (why: string) => reject(new WasmqError("ADDRESS_UNUSABLE", `the broker ${name} ${why}`));
-    const dial = () => calls.postMessage({ dial: id } satisfies BrokerMessage);
+    const dial = () => calls.postMessage({ dial: id, purpose } satisfies BrokerMessage);
     channel.onmessage = ({ data }: MessageEvent<LineMessage>) => {
       if ("accepted" in data) resolve(data.accepted);
       else if ("closed" in data) unusable("takes no more lines");

@@ -19,9 +19,12 @@ export const lockName = {
   line: (name: string, line: string) => `wasmq:${name}:line:${line}`,
 };
 
+/** What a line is for: remoting frames, or a store's archive one way or the other. */
+export type LinePurpose = "remoting" | "export" | "import";
+
 /** What goes over the broker's channel. */
 export type BrokerMessage =
-  | { readonly dial: string }
+  | { readonly dial: string; readonly purpose: LinePurpose }
   | { readonly serving: string }
   | { readonly failed: { readonly code: string; readonly message: string } };
 

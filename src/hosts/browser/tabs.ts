@@ -2,6 +2,7 @@ import type { Carrier } from "../../client/carrier.ts";
 import { silentTelemetry, type Telemetry } from "../../ports/telemetry.ts";
 import { tabCarrier } from "./carrier.ts";
 import type { StopRequest } from "./host.ts";
+import { exportFrom, importInto } from "./moving.ts";
 import { addressPrefix, type BrokerMessage, brokerChannel, lockName, whenReleased } from "./names.ts";
 
 export interface TabsOptions {
@@ -19,6 +20,18 @@ export interface TabsBroker {
   readonly carrier: Carrier;
   /** True while this tab has the broker. */
   readonly isLeader: boolean;
+  /**
+   * The store as one tar stream, whichever tab has the broker: what `wasmq export` makes. The broker goes on; every message that was
+   * acknowledged before the first read is in it. Its errors are a `WasmqError`.
+   */
+  exportStore(): ReadableStream<Uint8Array>;
+  /**
+   * Fills a broker that never had messages with such a stream; lines close meanwhile and clients dial again. Resolves when the
+   * broker serves what was in it. Rejects with a `WasmqError`, and the store is empty then: STORE_UNWRITABLE if there are
+   * messages already (they stay), STORE_UNREADABLE or INVALID_PARAMETER for a stream that is no store, STORE_FULL, SYSTEM_ERROR
+   * with the message of a stream that fails, CONNECTION_CLOSED or SERVICE_NOT_AVAILABLE when the broker's tab is closed.
+   */
+  importStore(archive: ReadableStream<Uint8Array>): Promise<void>;
   /** Leaves the broker to the other tabs; if this one has it, it is stopped cleanly first. */
   close(): Promise<void>;
 }
@@ -39,6 +52,8 @@ export function openBroker(options: TabsOptions): TabsBroker {
     get isLeader() {
       return member.isLeader;
     },
+    exportStore: () => exportFrom(options.name),
+    importStore: (archive) => importInto(options.name, archive),
     close: () => member.close(),
   };
 }
