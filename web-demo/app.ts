@@ -16,7 +16,7 @@ export interface App {
   readonly report: (error: unknown, what: string) => void;
 }
 
-export const groups = ["group-a", "group-b"] as const;
+export const groups = ["warehouse", "billing"] as const;
 
 /** The stable code of an error; what has none is a bug of the page. */
 export function codeOf(error: unknown): string {

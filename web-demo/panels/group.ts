@@ -99,8 +99,9 @@ export function groupPanel(app: App, group: string): HTMLElement {
     if (document.activeElement !== tags) tags.value = chosen;
     const own = watch.queues.filter(({ queue }) => isOf(queue.topic, group, settings.topics));
     const behind = own.reduce((sum, { endOffset, committed }) => sum + endOffset - (committed.get(group) ?? 0), 0);
-    say(summary, `${count} had since the page was opened, ${behind} behind`);
-    empty.hidden = feed.children.length > 0;
+    say(summary, `${count} ${count === 1 ? "message" : "messages"} since the page was opened, ${behind} behind`);
+    feed.hidden = feed.children.length === 0;
+    empty.hidden = !feed.hidden;
     say(
       empty,
       settings.topics.length === 0
