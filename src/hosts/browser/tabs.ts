@@ -125,6 +125,7 @@ class Member {
 
   #pause(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
+      if (signal.aborted) return resolve();
       const timer = setTimeout(resolve, retryMs);
       const aborted = () => {
         clearTimeout(timer);

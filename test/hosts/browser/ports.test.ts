@@ -22,7 +22,10 @@ describeNetwork({
   async listen(accept) {
     const name = `ports-${crypto.randomUUID()}`;
     const listener = new Listener(name);
-    await listener.serve(accept);
+    const noStore = () => {
+      throw new Error("there is no store");
+    };
+    await listener.serve({ isServing: true, accept, exportStore: noStore, importStore: noStore });
     return { open: (events) => tabCarrier.dial(`tab:${name}`, events), close: () => listener.close(1_000) };
   },
 });

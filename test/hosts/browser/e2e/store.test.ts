@@ -2,7 +2,7 @@ import type { Page } from "playwright";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { FlushMode, StorageKind } from "../../../../src/hosts/browser/index.ts";
 import type { Read } from "../page/page.ts";
-import { Chromium, missingChromium, Site } from "./chromium.ts";
+import { Chromium, enter, missingChromium, Site, testPage } from "./chromium.ts";
 
 const missing = missingChromium();
 
@@ -19,7 +19,7 @@ describe.skipIf(missing !== undefined)("a broker in a browser", { timeout: 120_0
   let browser: Chromium;
 
   beforeAll(async () => {
-    site = await Site.serve();
+    site = await Site.serve(testPage);
   }, 120_000);
 
   afterAll(() => site.close());
@@ -48,7 +48,10 @@ describe.skipIf(missing !== undefined)("a broker in a browser", { timeout: 120_0
     expect(bodiesOf(read).sort()).toEqual(acked.sort());
   });
 
-  test("the leader's tab is closed in mid-send: the next tab goes on, and nothing acked is lost", async () => {
+  test.each([
+    ["is closed", (leader: Page) => leader.close()],
+    ["crashes", (leader: Page) => browser.crash(leader)],
+  ] as const)("the leader's tab %s in mid-send: the next tab goes on, and nothing acked is lost", async (_how, end) => {
     const leader = await open();
     await leader.evaluate(() => window.tab.send("Takeover", "before", 10));
     const ackedBefore = await leader.evaluate(() => window.tab.acked);
@@ -58,7 +61,7 @@ describe.skipIf(missing !== undefined)("a broker in a browser", { timeout: 120_0
     expect(await leader.evaluate(() => window.tab.isLeader)).toBe(true);
     expect(await other.evaluate(() => window.tab.isLeader)).toBe(false);
 
-    await leader.close();
+    await end(leader);
     const ackedAtClose = await other.evaluate(() => window.tab.acked.length);
     await other.waitForFunction((count) => window.tab.acked.length > count + 200, ackedAtClose, { timeout: 60_000 });
     expect(await other.evaluate(() => window.tab.isLeader)).toBe(true);
@@ -136,13 +139,6 @@ describe.skipIf(missing !== undefined)("a broker in a browser", { timeout: 120_0
     expect(new Set(bodiesOf(read)).size).toBe(10_002);
   });
 });
-
-/** Lets the page be a tab of the broker; in one browser all tests have one store, in a profile of its own. */
-async function enter(page: Page, options: { storage?: StorageKind; flush?: FlushMode }): Promise<void> {
-  await page.evaluate((given) => {
-    window.tab = new window.Tab({ name: "e2e", ...given });
-  }, options);
-}
 
 function bodiesOf(read: readonly Read[]): string[] {
   return read.map(({ body }) => body);

@@ -117,6 +117,31 @@ export class Tab {
     return read;
   }
 
+  /** Sends messages with keys, batches and singles in turns; what of their bodies another client can compare, by key. */
+  async sendKeyed(topic: string, prefix: string, count: number, bodyBytes: number): Promise<Record<string, string>> {
+    const producer = this.#client.producer(producing);
+    const sha256: Record<string, string> = {};
+    for (let at = 0; at < count; at += 50) {
+      const messages = Array.from({ length: Math.min(50, count - at) }, (_, i) => {
+        const key = `${prefix}${at + i}`;
+        return { topic, keys: [key], body: encoder.encode(bodyOf(key, bodyBytes)) };
+      });
+      await (at % 100 === 0 ? producer.send(messages) : Promise.all(messages.map((message) => producer.send(message))));
+      for (const { keys, body } of messages) sha256[keys[0]!] = await sha256Of(body);
+    }
+    return sha256;
+  }
+
+  /** The store as an archive, a piece after the other to `window.takePiece`. */
+  async exportStore(): Promise<void> {
+    const reader = this.#broker.exportStore().getReader();
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      await window.takePiece!(btoa(Array.from(value, (byte) => String.fromCharCode(byte)).join("")));
+    }
+  }
+
   async close(): Promise<void> {
     await this.#client.close();
     await this.#broker.close();
@@ -147,6 +172,8 @@ declare global {
     tab: Tab;
     /** Takes it out of the browser, for when that is killed. */
     tellAcked?: (body: string) => void;
+    /** Takes bytes out of the browser, as base64. */
+    takePiece?: (base64: string) => Promise<void>;
   }
 }
 
@@ -162,6 +189,11 @@ function bodyOf(name: string, bytes: number): string {
   const start = `${name} `;
   const random = crypto.getRandomValues(new Uint8Array(Math.max(0, bytes - start.length)));
   return start + Array.from(random, (byte) => String.fromCharCode(48 + (byte & 63))).join("");
+}
+
+async function sha256Of(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", bytes);
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function readOf(queueOffset: number, { queueId }: MessageQueue, body: Uint8Array): Read {
