@@ -78,6 +78,9 @@ export const keptConnectionBytesMax = 1024 * 1024;
 /** What of it goes beside the socket: a Durable Object's attachment may have 16,384 bytes, its other fields included. */
 export const attachmentBytesMax = 15_000;
 
+/** A Durable Object's buffer for joining what one WebSocket message is made of: an answer of pullBytesMax, and small ones with it. */
+export const joinedBytesKeptMax = 512 * 1024;
+
 /** Queues locked for orderly consumption, over all groups; each costs some 200 bytes until it expires. */
 export const queueLocksMax = 100_000;
 

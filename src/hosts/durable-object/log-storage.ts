@@ -1,7 +1,7 @@
 import { chunkBytesMax, fileTimeLagMsMax } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { FileStat, LogStorage, StorageWrite } from "../../ports/log-storage.ts";
-import type { ObjectStorage, SqlStorage } from "./platform.ts";
+import { free, type ObjectStorage, type SqlStorage } from "./platform.ts";
 
 /*
  * Two tables. A file's bytes are rows of `chunk`, each keyed by where it begins: file id * 2^31 + offset. What no chunk covers reads as
@@ -145,6 +145,7 @@ export class DurableObjectLogStorage implements LogStorage {
       if (start > filled) into.fill(0, filled, start);
       into.set(bytes, start);
       filled = start + bytes.length;
+      free(bytes.buffer);
     }
     into.fill(0, filled, length);
     return length;
@@ -213,7 +214,7 @@ export class DurableObjectLogStorage implements LogStorage {
       file.tail = { at: tail.at, end: at + done };
     }
     while (done < bytes.length) {
-      const piece = bytes.slice(done, done + chunkBytesMax);
+      const piece = bytes.subarray(done, done + chunkBytesMax);
       this.#sql.exec("INSERT INTO chunk (at, bytes) VALUES (?, ?)", file.id * fileSpan + at + done, piece);
       file.tail = { at: at + done, end: at + done + piece.length };
       done += piece.length;
@@ -239,7 +240,11 @@ export class DurableObjectLogStorage implements LogStorage {
     const fillGap = (until: number): void => {
       while (filled < until) {
         const end = Math.min(until, filled + chunkBytesMax);
-        this.#sql.exec("INSERT INTO chunk (at, bytes) VALUES (?, ?)", filled, bytes.slice(filled - from, end - from));
+        this.#sql.exec(
+          "INSERT INTO chunk (at, bytes) VALUES (?, ?)",
+          filled,
+          bytes.subarray(filled - from, end - from),
+        );
         filled = end;
       }
     };

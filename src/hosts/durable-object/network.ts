@@ -1,7 +1,7 @@
-import { attachmentBytesMax, connectionsMax, socketCreditBytes } from "../../limits.ts";
+import { attachmentBytesMax, connectionsMax, joinedBytesKeptMax, socketCreditBytes } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { Connection, ConnectionHandler } from "../../ports/network.ts";
-import type { HibernatingSocket, ObjectContext, SqlStorage } from "./platform.ts";
+import { free, type HibernatingSocket, type ObjectContext, type SqlStorage } from "./platform.ts";
 
 /** What is too long for an attachment. */
 const schema = "CREATE TABLE IF NOT EXISTS connection (id INTEGER PRIMARY KEY, kept BLOB NOT NULL)";
@@ -29,12 +29,14 @@ class SocketConnection implements Connection {
   #notTakenBytes = 0;
   readonly #socket: HibernatingSocket;
   readonly #sql: SqlStorage;
+  readonly #joint: Joint;
   #attachment: Attachment;
   #handler: ConnectionHandler | undefined;
 
-  private constructor(socket: HibernatingSocket, sql: SqlStorage, attachment: Attachment) {
+  private constructor(socket: HibernatingSocket, { sql, joint }: SharedByConnections, attachment: Attachment) {
     this.#socket = socket;
     this.#sql = sql;
+    this.#joint = joint;
     this.#attachment = attachment;
     this.remoteAddress = attachment.remoteAddress;
     this.localAddress = attachment.origin;
@@ -43,24 +45,24 @@ class SocketConnection implements Connection {
   /** For a socket that has just been accepted. `id` is no other open socket's. */
   static accepted(
     socket: HibernatingSocket,
-    sql: SqlStorage,
+    shared: SharedByConnections,
     given: { readonly id: number; readonly remoteAddress: string; readonly origin: string },
   ): SocketConnection {
     const attachment = { ...given, kept: undefined };
     socket.serializeAttachment(attachment);
-    return new SocketConnection(socket, sql, attachment);
+    return new SocketConnection(socket, shared, attachment);
   }
 
   /** For a socket that was open before this life of the object; undefined if it can't go on. */
   static resumed(
     socket: HibernatingSocket,
-    sql: SqlStorage,
+    shared: SharedByConnections,
   ): { connection: SocketConnection; kept: Uint8Array } | undefined {
     const attachment = socket.deserializeAttachment() as Attachment | null;
     if (attachment === null || attachment.kept === "lost") return undefined;
-    const connection = new SocketConnection(socket, sql, attachment);
+    const connection = new SocketConnection(socket, shared, attachment);
     if (attachment.kept !== "table") return { connection, kept: attachment.kept ?? new Uint8Array(0) };
-    const [row] = sql.exec("SELECT kept FROM connection WHERE id = ?", attachment.id).toArray();
+    const [row] = shared.sql.exec("SELECT kept FROM connection WHERE id = ?", attachment.id).toArray();
     return row === undefined ? undefined : { connection, kept: new Uint8Array(row["kept"] as ArrayBuffer) };
   }
 
@@ -80,6 +82,7 @@ class SocketConnection implements Connection {
   received(message: ArrayBuffer | string): void {
     if (typeof message !== "string") {
       this.#handler?.received(new Uint8Array(message));
+      free(message);
       return;
     }
     const taken = Number(message);
@@ -89,8 +92,7 @@ class SocketConnection implements Connection {
 
   send(chunks: readonly Uint8Array[]): void {
     if (this.#handler === undefined) return;
-    const [first] = chunks;
-    const bytes = chunks.length === 1 && first !== undefined ? first : joined(chunks);
+    const bytes = this.#joint.of(chunks);
     this.#notTakenBytes += bytes.length;
     try {
       this.#socket.send(bytes);
@@ -145,6 +147,7 @@ class SocketConnection implements Connection {
 export class Sockets {
   readonly #context: ObjectContext;
   readonly #accept: (connection: Connection, kept?: Uint8Array) => ConnectionHandler;
+  readonly #shared: SharedByConnections;
   readonly #connections = new Map<HibernatingSocket, SocketConnection>();
   #lastId = 0;
 
@@ -152,6 +155,7 @@ export class Sockets {
   constructor(context: ObjectContext, accept: (connection: Connection, kept?: Uint8Array) => ConnectionHandler) {
     this.#context = context;
     this.#accept = accept;
+    this.#shared = { sql: context.storage.sql, joint: new Joint() };
     context.storage.sql.exec(schema);
     // In the order in which they came: the members of a group are told in it.
     const before = context.getWebSockets().map((socket) => ({ socket, resumed: this.#resumed(socket) }));
@@ -169,7 +173,7 @@ export class Sockets {
     }
     this.#context.acceptWebSocket(socket);
     const id = ++this.#lastId;
-    const connection = SocketConnection.accepted(socket, this.#context.storage.sql, { id, ...from });
+    const connection = SocketConnection.accepted(socket, this.#shared, { id, ...from });
     this.#connections.set(socket, connection);
     connection.open(this.#accept(connection));
   }
@@ -193,7 +197,7 @@ export class Sockets {
   }
 
   #resumed(socket: HibernatingSocket) {
-    return SocketConnection.resumed(socket, this.#context.storage.sql);
+    return SocketConnection.resumed(socket, this.#shared);
   }
 
   #resume(socket: HibernatingSocket, resumed: ReturnType<typeof SocketConnection.resumed>): void {
@@ -208,12 +212,32 @@ export class Sockets {
   }
 }
 
-function joined(chunks: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
+interface SharedByConnections {
+  readonly sql: SqlStorage;
+  readonly joint: Joint;
+}
+
+/** Makes one message of chunks. The platform copies what it is given to send, so that one buffer serves all messages of usual sizes. */
+class Joint {
+  #bytes = new Uint8Array(0);
+
+  /** Good until the next call. */
+  of(chunks: readonly Uint8Array[]): Uint8Array {
+    const [first] = chunks;
+    if (chunks.length === 1 && first !== undefined) return first;
+    const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    const bytes = this.#room(length);
+    let at = 0;
+    for (const chunk of chunks) {
+      bytes.set(chunk, at);
+      at += chunk.length;
+    }
+    return bytes.subarray(0, length);
   }
-  return bytes;
+
+  #room(length: number): Uint8Array {
+    if (length > joinedBytesKeptMax) return new Uint8Array(length);
+    if (this.#bytes.length < length) this.#bytes = new Uint8Array(joinedBytesKeptMax);
+    return this.#bytes;
+  }
 }
