@@ -41,7 +41,7 @@ const importTable: ImportTable = {
   "src/client/tcp.ts": ["src/client", "src/ports", "node:net"],
   "src/cli": ["node:*", "src/hosts/node", "src/archive", "src/client", "src/protocol/http"],
   edge: ["cloudflare:*", "hono", "src/hosts/durable-object", "src/archive", "src/client", "src/limits.ts"],
-  "web-demo": ["src/hosts/browser", "src/client", "src/archive", "src/protocol/http", "vite"],
+  "web-demo": ["src/hosts/browser", "src/client", "src/protocol/http", "vite"],
 };
 
 /** Rows ahead of their code; a row leaves this list with its first file. */

@@ -1,5 +1,6 @@
 import type { Client } from "../src/client/index.ts";
 import { WasmqError } from "../src/client/index.ts";
+import type { TabsBroker } from "../src/hosts/browser/index.ts";
 import type { DemoChannel } from "./demo-channel.ts";
 import type { Settings } from "./settings.ts";
 import type { Watch } from "./watch.ts";
@@ -8,6 +9,7 @@ import type { Watch } from "./watch.ts";
 export interface App {
   /** The name of this tab. */
   readonly tab: string;
+  readonly broker: TabsBroker;
   readonly client: Client;
   readonly channel: DemoChannel;
   readonly settings: Settings;

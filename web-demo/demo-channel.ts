@@ -41,9 +41,6 @@ export type DemoMessage =
   | { readonly statusAsked: true }
   | { readonly status: BrokerStatus }
   | { readonly consumed: readonly Consumed[] }
-  | { readonly exportAsked: string }
-  | { readonly exported: string; readonly archive: Blob }
-  | { readonly exportFailed: string; readonly code: string; readonly message: string }
   | { readonly trouble: { readonly code: string; readonly message: string } };
 
 /** Reaches all others of this origin that have one. */

@@ -37,7 +37,7 @@ try {
     onError: trouble.report,
   });
   const watch = new Watch(client, settings, groups, trouble.report);
-  const app: App = { tab, client, channel, settings, watch, report: trouble.report };
+  const app: App = { tab, broker, client, channel, settings, watch, report: trouble.report };
   main.append(
     trouble.element,
     element("div", { class: "columns" }, publishPanel(app), brokerPanel(app)),

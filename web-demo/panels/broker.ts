@@ -23,7 +23,7 @@ const ackText = {
 const tabLock = `${brokerName}:tab:`;
 
 /** Where the broker is and what it promises. */
-export function brokerPanel({ tab, channel, watch, report }: App): HTMLElement {
+export function brokerPanel({ tab, broker, channel, watch, report }: App): HTMLElement {
   const leader = element("dd", { id: "leader" }, "starting…");
   const tabs = element("dd", { id: "tabs" });
   const storage = element("dd", { id: "storage" }, "…");
@@ -82,17 +82,13 @@ export function brokerPanel({ tab, channel, watch, report }: App): HTMLElement {
       status = message.status;
       showSoon();
       watch.soon();
-    } else if ("exported" in message && message.exported === tab) {
-      save(message.archive);
-      download.disabled = false;
-    } else if ("exportFailed" in message && message.exportFailed === tab) {
-      report(message, "export");
-      download.disabled = false;
     }
   });
   channel.post({ statusAsked: true });
   watch.onChange(showSoon);
-  download.addEventListener("click", () => channel.post({ exportAsked: tab }));
+  download.addEventListener("click", () => {
+    new Response(broker.exportStore()).blob().then(save, (error: unknown) => report(error, "export"));
+  });
   return section;
 }
 
