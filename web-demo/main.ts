@@ -11,15 +11,18 @@ import { troublePanel } from "./panels/trouble.ts";
 import { Settings } from "./settings.ts";
 import { Watch } from "./watch.ts";
 
-/** Tabs tell each other apart by it. */
-const tab = `tab-${crypto.randomUUID().slice(0, 4)}`;
 const channel = new DemoChannel();
 const settings = new Settings();
 const trouble = troublePanel(channel);
 const main = document.querySelector("main")!;
 
 try {
-  const options = workerOptions(new URLSearchParams(location.search));
+  if (!isSecureContext) {
+    throw new WasmqError("ADDRESS_UNUSABLE", "browsers give what a broker needs to https and to http://127.0.0.1 only");
+  }
+  // Tabs tell each other apart by it.
+  const tab = `tab-${crypto.randomUUID().slice(0, 4)}`;
+  const options = workerOptions(tab, new URLSearchParams(location.search));
   const broker = openBroker({
     name: brokerName,
     worker: () =>
@@ -51,7 +54,7 @@ try {
 }
 
 /** `?storage=opfs|indexeddb&flush=async|sync` are for the broker that this tab may start. Throws INVALID_PARAMETER. */
-function workerOptions(query: URLSearchParams): WorkerOptions {
+function workerOptions(tab: string, query: URLSearchParams): WorkerOptions {
   const storage = oneOf<StorageKind>(query, "storage", ["opfs", "indexeddb"]);
   const flush = oneOf<FlushMode>(query, "flush", ["async", "sync"]) ?? "async";
   return { tab, flush, ...(storage === undefined ? {} : { storage }) };

@@ -1,4 +1,5 @@
 import type { Client, MessageQueue, PullConsumer } from "../src/client/index.ts";
+import { codeOf } from "./app.ts";
 import type { Settings } from "./settings.ts";
 
 /** A queue as the broker last told. */
@@ -87,7 +88,7 @@ export class Watch {
       queues = await this.#reader.queues(topic);
     } catch (error) {
       // The broker makes it with the first message for it.
-      if (error instanceof Error && "code" in error && error.code === "TOPIC_NOT_EXIST") return [];
+      if (codeOf(error) === "TOPIC_NOT_EXIST") return [];
       throw error;
     }
     return Promise.all(

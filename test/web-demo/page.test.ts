@@ -1,11 +1,15 @@
+import { mkdtempSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { createServer } from "vite";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { Chromium, missingChromium, Site } from "../hosts/browser/e2e/chromium.ts";
 
 const missing = missingChromium();
 const root = join(import.meta.dirname, "../../web-demo");
+const configFile = join(root, "vite.config.ts");
 const groups = ["warehouse", "billing"];
 
 /** A busy machine may take its time. */
@@ -18,7 +22,7 @@ describe.skipIf(missing !== undefined)("the demo, built and served below a path"
   let wrong: string[];
 
   beforeAll(async () => {
-    site = await Site.serve({ root, configFile: join(root, "vite.config.ts") }, "/some/where/");
+    site = await Site.serve({ root, configFile }, "/some/where/");
   }, 60_000);
 
   afterAll(() => site.close());
@@ -35,14 +39,14 @@ describe.skipIf(missing !== undefined)("the demo, built and served below a path"
     expect(wrong).toEqual([]);
   }, 60_000);
 
-  const open = async (query = ""): Promise<Page> => {
+  const open = async (query = "", url = site.url): Promise<Page> => {
     const page = await browser.newPage("about:blank");
     page.setDefaultTimeout(20_000);
     page.on("console", (message) => {
       if (["error", "warning"].includes(message.type())) wrong.push(message.text());
     });
     page.on("pageerror", (error) => wrong.push(error.message));
-    await page.goto(site.url + query);
+    await page.goto(url + query);
     await page.locator("#leader", { hasText: /^in / }).waitFor();
     return page;
   };
@@ -229,14 +233,27 @@ describe.skipIf(missing !== undefined)("the demo, built and served below a path"
   test("nothing is wider than a narrow screen, and a wrong address says what is wrong", async () => {
     const page = await open();
     await page.setViewportSize({ width: 360, height: 740 });
-    await publish(page, { Body: "w".repeat(300), Key: "k".repeat(60) });
+    await publish(page, { Body: "w".repeat(300), Key: "k".repeat(40), Topic: "T".repeat(100) });
     await page.locator("#warehouse .feed li").waitFor();
+    await page.locator("#warehouse details > summary").click();
     await expect.poll(() => recordsOf(page), within).toHaveLength(1);
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
     await page.goto(`${site.url}?storage=tape`);
     expect(await page.locator("#trouble li").textContent()).toMatch(
       /INVALID_PARAMETER start: storage is opfs or indexeddb, not tape/,
     );
+  });
+
+  test("the dev server has the same page, under the same policy", async () => {
+    const cacheDir = mkdtempSync(join(tmpdir(), "wasmq-vite-"));
+    onTestFinished(() => rmSync(cacheDir, { recursive: true, force: true }));
+    const server = await createServer({ root, configFile, cacheDir, logLevel: "warn", server: { port: 0 } });
+    onTestFinished(() => server.close());
+    await server.listen();
+    const page = await open("", server.resolvedUrls!.local[0]!);
+    expect(new URL(page.url()).hostname).toBe("127.0.0.1");
+    await publish(page, { Body: "in development" });
+    for (const group of groups) await expect.poll(() => bodiesOf(page, group), within).toEqual(["in development"]);
   });
 });
 

@@ -15,7 +15,6 @@ export function commitLogPanel({ client, watch, report }: App): HTMLElement {
   const table = element(
     "table",
     { class: "records" },
-    element("caption", { class: "hint" }, "Read from the queues that the records are in, the broker's own among them."),
     element("thead", {}, element("tr", {}, ...columns.map((name) => element("th", { scope: "col" }, name)))),
     rows,
   );
@@ -23,15 +22,18 @@ export function commitLogPanel({ client, watch, report }: App): HTMLElement {
     "commit-log",
     "CommitLog",
     element("div", { class: "scroll", role: "region", "aria-labelledby": "commit-log-title", tabindex: "0" }, table),
+    element("p", { class: "hint" }, "Read from the queues that the records are in, the broker's own among them."),
   );
   besideHeading(section, element("div", { class: "pager" }, where, newer, older));
 
   const consumer = client.pullConsumer({ group: "page" });
   /** Where the pages before the one at hand begin; the first begins where the log ends now. */
-  let trail: Place[] = [];
+  const trail: Place[] = [];
   let next: Place | undefined;
   let isLoading = false;
   let isDue = false;
+  /** Where the queues ended when the records were last read. */
+  let seen = "";
 
   const load = async (): Promise<void> => {
     isDue = true;
@@ -47,6 +49,8 @@ export function commitLogPanel({ client, watch, report }: App): HTMLElement {
       }
     } catch (error) {
       report(error, "reading records");
+      // The next look at the queues is to bring it again.
+      seen = "";
     } finally {
       isLoading = false;
     }
@@ -75,7 +79,6 @@ export function commitLogPanel({ client, watch, report }: App): HTMLElement {
     next = undefined;
     void load();
   });
-  let seen = "";
   watch.onChange(() => {
     const now = newest()
       .map(({ beforeOffset }) => beforeOffset)
@@ -84,7 +87,6 @@ export function commitLogPanel({ client, watch, report }: App): HTMLElement {
     seen = now;
     if (trail.length === 0) void load();
   });
-  trail = [];
   show([]);
   return section;
 }

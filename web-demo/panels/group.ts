@@ -1,5 +1,5 @@
 import type { ConsumeContext, PushConsumer, ReceivedMessage } from "../../src/client/index.ts";
-import type { App } from "../app.ts";
+import { type App, codeOf } from "../app.ts";
 import type { Consumed } from "../demo-channel.ts";
 import { besideHeading, element, panel, say } from "../dom.ts";
 import type { GroupMode } from "../settings.ts";
@@ -27,7 +27,7 @@ export function groupPanel(app: App, group: string): HTMLElement {
   });
   const empty = element("p", { class: "hint" });
   const positions = element("tbody");
-  const summary = element("p", { class: "summary", role: "status" });
+  const summary = element("p", { class: "summary" });
   const tags = element("input", { value: settings.group(group).tags, spellcheck: "false", autocomplete: "off" });
   const tagsForm = element("form", { class: "inline" }, element("label", {}, "Tags ", tags));
   const radios = modes.map(([mode, text]) => {
@@ -76,7 +76,6 @@ export function groupPanel(app: App, group: string): HTMLElement {
   let count = 0;
   const showRows = (): void => {
     const rows = waiting.slice(-rowsMax).map((consumed) => row(consumed, app.tab));
-    count += waiting.length;
     waiting = [];
     feed.prepend(...rows.reverse());
     while (feed.children.length > rowsMax) feed.lastElementChild!.remove();
@@ -87,6 +86,9 @@ export function groupPanel(app: App, group: string): HTMLElement {
     if (consumed.length === 0) return;
     if (waiting.length === 0) setTimeout(showRows, showMs);
     waiting.push(...consumed);
+    count += consumed.length;
+    // A hidden tab may have to wait long before it shows anything.
+    if (waiting.length > 2 * rowsMax) waiting = waiting.slice(-rowsMax);
   };
   channel.listen((message) => {
     if ("consumed" in message) add(message.consumed.filter((consumed) => consumed.group === group));
@@ -113,7 +115,7 @@ export function groupPanel(app: App, group: string): HTMLElement {
     const rows = own.map(({ queue, endOffset, committed }) => {
       const position = committed.get(group);
       const cells = [
-        `${queue.topic} ${queue.queueId}`,
+        settings.topics.includes(queue.topic) ? `${queue.topic} ${queue.queueId}` : "retries",
         position === undefined ? "none" : String(position),
         String(endOffset),
         String(endOffset - (position ?? 0)),
@@ -180,6 +182,8 @@ class Member {
       .catch((error: unknown) => {
         this.#app.report(error, `group ${this.#group}`);
         this.#consumer = undefined;
+        // Tags that can't be read are for the user to change.
+        if (codeOf(error) === "SUBSCRIPTION_PARSE_FAILED") return;
         this.#subscriptions = "";
         setTimeout(() => this.#follow(), againMs);
       });
@@ -217,7 +221,7 @@ class Member {
         topic: message.topic,
         queueId: message.queueId,
         queueOffset: message.queueOffset,
-        body: decoder.decode(message.body).slice(0, bodyCharsMax),
+        body: decoder.decode(message.body.subarray(0, 4 * bodyCharsMax)).slice(0, bodyCharsMax),
         tag: message.tag,
         keys: message.keys,
         reconsumeTimes: message.reconsumeTimes,
