@@ -189,6 +189,17 @@ describe.skipIf(missing !== undefined)("the demo, built and served below a path"
     await expect
       .poll(async () => (await recordsOf(page)).map(([, , topic]) => topic), within)
       .toContain("SCHEDULE_TOPIC_XXXX");
+
+    await tags.fill("||");
+    await tags.press("Enter");
+    const code = page.locator("#trouble code");
+    await code.waitFor();
+    expect(await code.textContent()).toBe("SUBSCRIPTION_PARSE_FAILED");
+    await tags.fill("*");
+    await tags.press("Enter");
+    await page.getByLabel("Delay").selectOption("no delay");
+    await publish(page, { Tag: "TagA", Body: "again" });
+    await expect.poll(() => bodiesOf(page, "billing"), within).toContain("again");
   });
 
   test("the form is used by the keyboard alone; what is refused says so with its code", async () => {
