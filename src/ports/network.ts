@@ -7,7 +7,7 @@ export interface Connection {
   readonly localAddress: string;
   readonly localPort: number;
 
-  /** Sends the chunks as one; they are not changed afterwards. Sending on a closed connection does nothing. */
+  /** Sends the chunks as one; they and their buffers are the host's from then on. Sending on a closed connection does nothing. */
   send(chunks: readonly Uint8Array[]): void;
 
   /** Bytes sent that the host still holds, since the peer does not read them. */

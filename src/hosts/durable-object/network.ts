@@ -99,6 +99,7 @@ class SocketConnection implements Connection {
     } catch {
       // The client went away, and the platform tells so in its own time.
     }
+    for (const { buffer } of chunks) free(buffer as ArrayBuffer);
   }
 
   keep(state: Uint8Array | undefined): void {

@@ -47,5 +47,5 @@ export interface ObjectContext {
  * wait for its next collection, in an isolate that may have 128.
  */
 export function free(bytes: ArrayBuffer): void {
-  bytes.transfer(0);
+  if (!bytes.detached) bytes.transfer(0);
 }
