@@ -334,10 +334,11 @@ export class CommitLog {
       this.#writing = true;
       const end = this.#end;
       const bytes = group.region.bytes;
-      const writes: StorageWrite[] = group.pieces.map(({ segment, at, from }, i) => {
-        this.#unsynced.add(segment.file);
-        return { file: segment.file, at, bytes: bytes.subarray(from, group.pieces[i + 1]?.from ?? group.length) };
-      });
+      const writes: StorageWrite[] = group.pieces.map(({ segment, at, from }, i) => ({
+        file: segment.file,
+        at,
+        bytes: bytes.subarray(from, group.pieces[i + 1]?.from ?? group.length),
+      }));
       const { storage } = this.#context;
       const creating = group.pieces.flatMap(({ segment }) => segment.creating ?? []);
       attempt(
@@ -345,6 +346,8 @@ export class CommitLog {
         () => {
           this.#writing = false;
           this.#isFull = false;
+          // Only now: a sync that began before the write had ended promises nothing of it.
+          for (const { file } of writes) this.#unsynced.add(file);
           this.#writtenEnd = end;
           this.#written(this.#emptied(group));
           this.#ended();

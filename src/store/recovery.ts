@@ -11,6 +11,8 @@ export interface Recovered {
   readonly end: number;
   readonly lastRecord: { physicalOffset: number; storeTimestamp: number };
   readonly records: number;
+  /** Where the log was looked at from: what lies behind has ConsumeQueue units that are not known to be flushed. */
+  readonly walkedFrom: number;
   /** Ranges that no valid record covers although valid ones follow: damage, skipped and kept. */
   readonly damaged: readonly { from: number; to: number }[];
   /** Bytes behind the end that were not zero: a torn tail, zeroed. */
@@ -73,7 +75,8 @@ export class Recovery {
     }
     const start = await this.#startIndex(dispatchedEnd, checkpoint, clean);
     const at = clean ? 0 : await this.#startWithin(segments[start], checkpoint);
-    this.#end = (segments[start]?.startOffset ?? 0) + at;
+    const walkedFrom = (segments[start]?.startOffset ?? 0) + at;
+    this.#end = walkedFrom;
     await this.#walk(start, at);
     await this.#cutTail();
     for (const queue of this.#queues.all()) {
@@ -85,6 +88,7 @@ export class Recovery {
       end: this.#end,
       lastRecord: this.#lastRecord,
       records: this.#records,
+      walkedFrom,
       damaged: this.#damaged,
       tornBytes: this.#tornBytes,
     };

@@ -98,7 +98,7 @@ export class Store {
       const recovery = new Recovery(this.#context, this.#log.segments, this.#queues, this.#log.recoveryWindow);
       const recovered = await recovery.run(this.#checkpoint, clean);
       this.#log.startAt(recovered.end, recovered.lastRecord);
-      this.#thoroughEnd = recovered.end;
+      this.#thoroughEnd = recovered.walkedFrom;
       await this.#markOpen();
       telemetry.log("info", "the store is open", {
         clean,

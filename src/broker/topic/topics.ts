@@ -51,7 +51,10 @@ export class Topics {
     const saved = (await this.#file.load()) as { topicConfigTable?: Record<string, unknown>; dataVersion?: unknown };
     this.#version = readVersion(saved?.dataVersion, this.#clock);
     for (const [name, value] of Object.entries(saved?.topicConfigTable ?? {})) {
-      this.#put(readTopicConfig(name, value));
+      // A name becomes a folder of the store: a file that came from elsewhere must not choose one outside.
+      if (isTopicName(name)) this.#put(readTopicConfig(name, value));
+      else
+        this.#telemetry.log("warn", "topics.json has a name that no topic may have: it is left out", { topic: name });
     }
     const missing = [...system, ...topicsOf(queues)].filter((config) => !this.#table.has(config.topicName));
     for (const config of missing) this.#put(config);

@@ -1,3 +1,4 @@
+import { Round } from "../../ports/round.ts";
 import type { Scheduler } from "../../ports/scheduler.ts";
 
 /** Timers hold 31 bits of milliseconds; a longer wait is woken early and asks again. */
@@ -10,11 +11,11 @@ const waitMsMax = 2 ** 31 - 1;
 export class WorkerScheduler implements Scheduler {
   #wake: () => void = () => {};
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #tasks: (() => void)[] = [];
+  readonly #round = new Round();
   readonly #turns = new MessageChannel();
 
   constructor() {
-    this.#turns.port1.onmessage = () => this.#runTasks();
+    this.#turns.port1.onmessage = () => this.#round.run();
   }
 
   onWake(wake: () => void): void {
@@ -27,18 +28,12 @@ export class WorkerScheduler implements Scheduler {
   }
 
   soon(task: () => void): void {
-    this.#tasks.push(task);
-    if (this.#tasks.length === 1) this.#turns.port2.postMessage(0);
+    if (this.#round.add(task)) this.#turns.port2.postMessage(0);
   }
 
   /** Ends the timer and the turns. */
   stop(): void {
     clearTimeout(this.#timer);
     this.#turns.port1.close();
-  }
-
-  #runTasks(): void {
-    for (let i = 0; i < this.#tasks.length; i++) this.#tasks[i]!();
-    this.#tasks = [];
   }
 }

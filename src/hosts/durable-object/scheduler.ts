@@ -1,3 +1,4 @@
+import { Round } from "../../ports/round.ts";
 import type { Scheduler } from "../../ports/scheduler.ts";
 import type { ObjectStorage } from "./platform.ts";
 
@@ -9,7 +10,7 @@ export class AlarmScheduler implements Scheduler {
   readonly #storage: ObjectStorage;
   #alarmAtMs: number | undefined;
   #wake: () => void = () => {};
-  #tasks: (() => void)[] = [];
+  readonly #round = new Round();
 
   /** `alarmAtMs`: what the alarm is set to, as an earlier life of the object has left it. */
   constructor(storage: ObjectStorage, alarmAtMs: number | undefined) {
@@ -29,18 +30,12 @@ export class AlarmScheduler implements Scheduler {
   }
 
   soon(task: () => void): void {
-    this.#tasks.push(task);
-    if (this.#tasks.length === 1) queueMicrotask(() => this.#runTasks());
+    if (this.#round.add(task)) queueMicrotask(() => this.#round.run());
   }
 
   /** The alarm has come. */
   alarm(): void {
     this.#alarmAtMs = undefined;
     this.#wake();
-  }
-
-  #runTasks(): void {
-    for (let i = 0; i < this.#tasks.length; i++) this.#tasks[i]!();
-    this.#tasks = [];
   }
 }

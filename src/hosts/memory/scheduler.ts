@@ -1,3 +1,4 @@
+import { Round } from "../../ports/round.ts";
 import type { Scheduler } from "../../ports/scheduler.ts";
 
 /** Timers hold 31 bits of milliseconds; a longer wait is woken early and asks again. */
@@ -7,7 +8,7 @@ const waitMsMax = 2 ** 31 - 1;
 export class TimerScheduler implements Scheduler {
   #wake: () => void = () => {};
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #tasks: (() => void)[] = [];
+  readonly #round = new Round();
 
   onWake(wake: () => void): void {
     this.#wake = wake;
@@ -19,17 +20,11 @@ export class TimerScheduler implements Scheduler {
   }
 
   soon(task: () => void): void {
-    this.#tasks.push(task);
-    if (this.#tasks.length === 1) queueMicrotask(() => this.#runTasks());
+    if (this.#round.add(task)) queueMicrotask(() => this.#round.run());
   }
 
   /** Ends the timer, so that nothing keeps the process alive. */
   stop(): void {
     clearTimeout(this.#timer);
-  }
-
-  #runTasks(): void {
-    for (let i = 0; i < this.#tasks.length; i++) this.#tasks[i]!();
-    this.#tasks = [];
   }
 }

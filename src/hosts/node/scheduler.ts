@@ -1,4 +1,5 @@
 import { clearTimeout, setImmediate, setTimeout } from "node:timers";
+import { Round } from "../../ports/round.ts";
 import type { Scheduler } from "../../ports/scheduler.ts";
 
 /** Timers hold 31 bits of milliseconds; a longer wait is woken early and asks again. */
@@ -11,7 +12,7 @@ const waitMsMax = 2 ** 31 - 1;
 export class NodeScheduler implements Scheduler {
   #wake: () => void = () => {};
   #timer: NodeJS.Timeout | undefined;
-  #tasks: (() => void)[] = [];
+  readonly #round = new Round();
 
   onWake(wake: () => void): void {
     this.#wake = wake;
@@ -23,17 +24,11 @@ export class NodeScheduler implements Scheduler {
   }
 
   soon(task: () => void): void {
-    this.#tasks.push(task);
-    if (this.#tasks.length === 1) setImmediate(() => this.#runTasks());
+    if (this.#round.add(task)) setImmediate(() => this.#round.run());
   }
 
   /** Ends the timer, so that nothing keeps the process alive. */
   stop(): void {
     clearTimeout(this.#timer);
-  }
-
-  #runTasks(): void {
-    for (let i = 0; i < this.#tasks.length; i++) this.#tasks[i]!();
-    this.#tasks = [];
   }
 }
