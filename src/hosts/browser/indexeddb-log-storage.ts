@@ -61,16 +61,13 @@ interface Fetch {
 
 export type Durability = "strict" | "relaxed";
 
-/** What one read brings, and the largest chunk. */
-const pageBytes = 64 * 1024;
-
 /**
- * A value this large is a file of its own in Chromium: written faster, but not flushed by a transaction that comes later. So
- * its own transaction is strict in any case, which such a batch hardly notices.
+ * What one read brings, and the largest chunk. Chromium keeps values of 64 KiB and more, as they are serialized, in files of their
+ * own: it flushes such a file in a strict transaction that puts it and in no later one, so that `sync` could not keep its word.
  */
-const separateValueBytesMin = 60 * 1024;
+const pageBytes = 60 * 1024;
 
-/** Pages of one file, by number: 128 GiB. */
+/** Pages of one file, by number: 120 GiB. */
 const pagesPerFileMax = 2 ** 21;
 
 /** Appends go into the last chunk while it is below this: few records to read, and little written twice. */
@@ -277,7 +274,6 @@ export class IndexedDbLogStorage implements LogStorage {
       ([file, sizeBytes]) => sizeBytes !== file.sizeBytes || now - file.savedAtMs >= fileTimeLagMsMax,
     );
     const pages = [...this.#staged.values()].map((staged) => ({ staged, chunk: chunkOf(staged) }));
-    const hasSeparate = pages.some(({ chunk }) => chunk.end - chunk.at >= separateValueBytesMin);
     const make = (tx: Transaction): Promise<unknown>[] => {
       const chunks = tx.objectStore("chunks");
       const made: Promise<unknown>[] = [];
@@ -293,7 +289,7 @@ export class IndexedDbLogStorage implements LogStorage {
       return made;
     };
     const stores: StoreName[] = changed.length > 0 ? ["files", "chunks"] : ["chunks"];
-    await this.#change(stores, make, hasSeparate ? "strict" : this.#durability);
+    await this.#change(stores, make);
     for (const { staged, chunk } of pages) {
       const { file, index, page, bytes } = staged;
       page.bytes = bytes;
