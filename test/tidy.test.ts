@@ -37,7 +37,7 @@ const importTable: ImportTable = {
   "src/hosts/node": [...engine, "node:*", "build/core.wasm", "src/hosts/memory/log-storage.ts"],
   "src/hosts/durable-object": [...engine, "cloudflare:*", "build/core.wasm"],
   "src/hosts/browser": [...engine, "build/core.wasm", "src/client/carrier.ts", "idb"],
-  "src/client": [...ports, "src/protocol/remoting/frame.ts", "src/protocol/remoting/codes.ts", ...["fflate", "fzstd"]],
+  "src/client": [...ports, "src/protocol/remoting/frame.ts", "src/protocol/remoting/codes.ts", "fflate"],
   "src/client/tcp.ts": ["src/client", "src/ports", "node:net"],
   "src/cli": ["node:*", "src/hosts/node", "src/archive", "src/client", "src/protocol/http"],
   edge: ["cloudflare:*", "hono", "src/hosts/durable-object", "src/archive", "src/client", "src/limits.ts"],
@@ -69,6 +69,7 @@ const entryPoints: Readonly<Record<string, string>> = {
   "src/client/index.ts": "what the package exports as ./client",
   "src/client/tcp.ts": "what the package exports as ./client/tcp",
   "bench/main.ts": "npm run bench",
+  "bench/edge/worker.ts": "the Worker that bench/edge/wrangler.toml names",
 };
 
 /** The client runs with the application, and has its platform's time and chance in these files. */
