@@ -8,7 +8,9 @@ import { failure, upgrade } from "./upgrade.ts";
 
 /** Stands in the object's storage for the topics that the NameServer was told when the broker last started. */
 const toldKey = "told";
-const triesMax = 5;
+const triesMax = 10;
+/** Doubled with each: two minutes for all. */
+const firstPauseMs = 60;
 
 /** One broker. Its object's name is the broker's name. */
 export class BrokerObject extends DurableObject<Env> {
@@ -17,6 +19,7 @@ export class BrokerObject extends DurableObject<Env> {
   /** By topic: what the NameServer is to be told. */
   #untold = new Map<string, TopicQueues>();
   #isFirstTime = true;
+  readonly #topics = new Map<string, TopicQueues>();
   #isTelling = false;
   #told: Promise<void> = Promise.resolve();
 
@@ -32,7 +35,10 @@ export class BrokerObject extends DurableObject<Env> {
       telemetry: log,
       ...(env.MESSAGE_DELAY_LEVEL === undefined ? {} : { messageDelayLevel: env.MESSAGE_DELAY_LEVEL }),
       registered: (topics) => {
-        for (const topic of topics) this.#untold.set(topic.topic, topic);
+        for (const topic of topics) {
+          this.#topics.set(topic.topic, topic);
+          this.#untold.set(topic.topic, topic);
+        }
         this.#tellNameServer();
       },
     });
@@ -77,9 +83,13 @@ export class BrokerObject extends DurableObject<Env> {
     return this.#broker;
   }
 
-  /** Ends when the broker has started and the NameServer knows it. Throws why it could not. */
-  async started(): Promise<void> {
+  /** The NameServer does not know this broker: ends when it was told all. Throws why the broker could not start. */
+  async register(): Promise<void> {
     this.#broker.sockets;
+    await this.#told;
+    this.#untold = new Map(this.#topics);
+    this.#isFirstTime = false;
+    this.#tellNameServer();
     await this.#told;
   }
 
@@ -113,6 +123,7 @@ export class BrokerObject extends DurableObject<Env> {
         triesLeft--;
         this.#untold = new Map([...topics, ...this.#untold]);
         log.log("error", "the NameServer could not be told of topics", { error: String(error) });
+        await new Promise((resolve) => setTimeout(resolve, firstPauseMs * 2 ** (triesMax - triesLeft)));
       }
     }
   }

@@ -43,7 +43,7 @@ export class NameServerObject extends DurableObject<Env> {
     await Promise.all(
       asleep.map((name) =>
         broker(this.env, name)
-          .started()
+          .register()
           .catch((error: unknown) => log.log("error", "a broker does not start", { name, error: String(error) })),
       ),
     );

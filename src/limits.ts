@@ -3,9 +3,6 @@
 /** RocketMQ's frame limit (NettyDecoder, com.rocketmq.remoting.frameMaxLength), the length field included. */
 export const frameBytesMax = 16_777_216;
 
-/** An unfinished frame below this is not counted: it is about what a socket brings at a time, and a connection costs as much. */
-export const partialFrameBytesMin = 64 * 1024;
-
 /** Nesting of JSON that a client sends; RocketMQ's own bodies need 6. A deeper text is refused before it is parsed. */
 export const jsonDepthMax = 64;
 
@@ -53,10 +50,6 @@ export const lostUnitsMax = 1_000_000;
 /** The longest a pull may be held (RocketMQ's clients ask for 15 to 30 s and give up themselves soon after). */
 export const pullHoldMsMax = 60_000;
 
-/** Topics and groups that clients may bring into being; each costs memory and a share of a config file for ever. */
-export const topicsMax = 100_000;
-export const subscriptionGroupsMax = 100_000;
-
 /** Producer groups of one connection; a process has a handful, and each costs some 200 bytes while the connection lasts. */
 export const producerGroupsPerClientMax = 1_024;
 
@@ -81,9 +74,6 @@ export const attachmentBytesMax = 15_000;
 /** A Durable Object's buffer for joining what one WebSocket message is made of: an answer of pullBytesMax, and small ones with it. */
 export const joinedBytesKeptMax = 512 * 1024;
 
-/** Queues locked for orderly consumption, over all groups; each costs some 200 bytes until it expires. */
-export const queueLocksMax = 100_000;
-
 /** Tags of one subscription: each pull compares every message with all of them. */
 export const subscriptionTagsMax = 4_096;
 
@@ -94,9 +84,6 @@ export const queuesPerTopicMax = 65_535;
 export const topicNameCharsMax = 127;
 export const retryTopicNameCharsMax = 255;
 export const groupNameCharsMax = 120;
-
-/** Connections of one port. Each costs some 10 KB and a descriptor; more are closed as they come. */
-export const connectionsMax = 16_384;
 
 /** A connection from which nothing arrives for this long is closed (NettyServerConfig.serverChannelMaxIdleTimeSeconds). */
 export const connectionIdleMsMax = 120_000;
@@ -145,8 +132,19 @@ export interface MemoryBudget {
    * sent are closed, those with the most first.
    */
   readonly unsentBytesTotalMax: number;
+  /** An unfinished frame below this is not counted: it is about what a connection brings at a time, and costs, in any case. */
+  readonly partialFrameBytesMin: number;
   /** Pulls that may be held at once. Each costs about 1 KB; a pull beyond it is answered at once, as if its time were up. */
   readonly heldPullsMax: number;
+  /** Connections of one port. Each costs some 10 KB; more are closed as they come. */
+  readonly connectionsMax: number;
+  /** Topics and groups that clients may bring into being; each costs some 500 bytes, and a share of a config file for ever. */
+  readonly topicsMax: number;
+  readonly subscriptionGroupsMax: number;
+  /** Queues that groups have an offset of; each costs some 100 bytes, and a share of a config file for ever. */
+  readonly consumerOffsetsMax: number;
+  /** Queues locked for orderly consumption, over all groups; each costs some 200 bytes until it expires. */
+  readonly queueLocksMax: number;
 }
 
 /** Room for sixteen of the largest frames, and for 64 answers of the largest message, at a time. */
@@ -154,19 +152,31 @@ export const serverBudget: MemoryBudget = {
   partialFrameBytesTotalMax: 16 * frameBytesMax,
   unsentBytesMax: 32 * 1024 * 1024,
   unsentBytesTotalMax: 256 * 1024 * 1024,
+  partialFrameBytesMin: 64 * 1024,
   heldPullsMax: 100_000,
+  connectionsMax: 16_384,
+  topicsMax: 100_000,
+  subscriptionGroupsMax: 100_000,
+  consumerOffsetsMax: 1_000_000,
+  queueLocksMax: 100_000,
 };
 
 /**
  * For a Durable Object (128 MB an isolate, which objects may share) and a page: 64 MB in all. Records that wait for their write and the
- * windows of the core take 22 MiB at most, unfinished frames one of the largest, answers 8 MiB, held pulls 4 MB; the rest is for what
- * the broker knows of topics, groups and clients.
+ * windows of the core take 22 MiB at most, unfinished frames one of the largest and 1 KiB a connection, answers 8 MiB, held pulls,
+ * locks and offsets 4 MB, connections 10 MB, topics and groups 5 MB.
  */
 export const smallBudget: MemoryBudget = {
   partialFrameBytesTotalMax: frameBytesMax,
   unsentBytesMax: 6 * 1024 * 1024,
   unsentBytesTotalMax: 8 * 1024 * 1024,
-  heldPullsMax: 4_000,
+  partialFrameBytesMin: 1024,
+  heldPullsMax: 2_000,
+  connectionsMax: 1_000,
+  topicsMax: 5_000,
+  subscriptionGroupsMax: 5_000,
+  consumerOffsetsMax: 20_000,
+  queueLocksMax: 2_000,
 };
 
 /** A file of a store: Apache's sizes of files are Java ints (MessageStoreConfig). */
@@ -213,11 +223,10 @@ export const pageCacheBytesMax = 8 * 1024 * 1024;
 export const inflatedBodyBytesMax = 16 * 1024 * 1024;
 
 /**
- * The client: blocks and window of one Zstandard frame. 16 MiB in blocks of the usual 128 KiB are 128 of them; each moves the whole
- * window, so that both are bounded: 256 of 8 MiB take a fraction of a second.
+ * The client: blocks of one Zstandard body. Encoders make them of 128 KiB and split those where it pays, hardly below 8 KiB: 16 MiB
+ * are 128 to 2,048 of them. Each may bring four tables that take some microseconds to build: twice that many are 50 ms.
  */
-export const zstdBlocksMax = 256;
-export const zstdWindowBytesMax = 8 * 1024 * 1024;
+export const zstdBlocksMax = 4096;
 
 /**
  * The client: requests and bytes of sends that wait for their answers, over all its producers; more wait for room. 64 MiB are

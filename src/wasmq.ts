@@ -24,6 +24,9 @@ export interface BrokerOptions {
   readonly brokerAddress: (localAddress: string) => string;
   /** What a store that was moved here says of itself in its `broker.conf` goes before these sizes: they are its files'. */
   readonly store?: Partial<Omit<StoreOptions, "tagsCodeOf">>;
+  /** RocketMQ's settings flushConsumerOffsetInterval (default 5,000 ms) and flushDelayOffsetInterval (10,000 ms). */
+  readonly flushConsumerOffsetIntervalMs?: number;
+  readonly flushDelayOffsetIntervalMs?: number;
   /** Default `serverBudget`. */
   readonly budget?: MemoryBudget;
   /** Told the broker's topics, at the start all and then those that are new or changed: for a NameServer elsewhere. */
@@ -73,7 +76,9 @@ export async function startBroker(ports: Ports, options: BrokerOptions): Promise
     regionId: "DefaultRegion",
     storeHost: store.core.encodeHost(storeHost.address, storeHost.port),
     messageDelayLevel,
-    heldPullsMax: budget.heldPullsMax,
+    budget,
+    flushConsumerOffsetIntervalMs: options.flushConsumerOffsetIntervalMs ?? 5_000,
+    flushDelayOffsetIntervalMs: options.flushDelayOffsetIntervalMs ?? 10_000,
   });
   const routes = new RouteTable();
   const register = (configs: readonly TopicConfig[]): void => {

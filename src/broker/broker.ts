@@ -25,9 +25,6 @@ import { Topics } from "./topic/topics.ts";
 const clientSilenceMsMax = 120_000;
 const clientScanPeriodMs = 10_000;
 
-/** How soon committed offsets are written to consumerOffset.json (flushConsumerOffsetInterval). */
-const offsetPersistDelayMs = 5_000;
-
 /** What a client's heartbeat says (HeartbeatData). */
 export interface Heartbeat extends ClientInfo {
   readonly producerGroups: readonly string[];
@@ -55,14 +52,20 @@ export class Broker {
 
   constructor(ports: Ports, store: Store, dues: DueQueue, settings: BrokerSettings) {
     const { clock, entropy, telemetry } = ports;
+    const { budget } = settings;
     this.#ports = ports;
     this.settings = settings;
     this.store = store;
     this.#levels = new DelayLevels(settings.messageDelayLevel);
-    this.#persistLater = dues.later(offsetPersistDelayMs, () => void this.#persist());
+    this.#persistLater = dues.later(settings.flushConsumerOffsetIntervalMs, () => void this.#persist());
     const persistLater = () => this.#persistLater.ask();
-    this.topics = new Topics(store.configFile("topics.json"), clock, telemetry, persistLater);
-    this.groups = new SubscriptionGroups(store.configFile("subscriptionGroup.json"), clock, telemetry);
+    this.topics = new Topics(store.configFile("topics.json"), clock, telemetry, budget.topicsMax, persistLater);
+    this.groups = new SubscriptionGroups(
+      store.configFile("subscriptionGroup.json"),
+      clock,
+      telemetry,
+      budget.subscriptionGroupsMax,
+    );
     this.producers = new Producers();
     this.consumers = new Consumers((group) => this.groups.find(group)?.notifyConsumerIdsChangedEnable !== false);
     this.offsets = new ConsumerOffsets(
@@ -70,9 +73,10 @@ export class Broker {
       this.topics,
       store.configFile("consumerOffset.json"),
       clock,
+      budget.consumerOffsetsMax,
       persistLater,
     );
-    this.locks = new QueueLocks(clock);
+    this.locks = new QueueLocks(clock, budget.queueLocksMax);
     const { topics, groups, consumers, offsets, locks } = this;
     const levels = this.#levels;
     this.sending = new Send({
@@ -85,12 +89,13 @@ export class Broker {
       entropy,
       settings,
     });
-    this.pulls = new Pulls({ store, topics, groups, consumers, offsets, clock, dues, heldMax: settings.heldPullsMax });
+    this.pulls = new Pulls({ store, topics, groups, consumers, offsets, clock, dues, heldMax: budget.heldPullsMax });
     this.sendBacks = new SendBacks({ store, topics, groups, levels, entropy, settings });
     this.#delivery = new DelayDelivery({
       store,
       levels,
       file: store.configFile("delayOffset.json"),
+      persistDelayMs: settings.flushDelayOffsetIntervalMs,
       clock,
       telemetry,
       dues,

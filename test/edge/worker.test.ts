@@ -1,7 +1,7 @@
 /** The edge's Worker from outside: what its URLs answer, whom it refuses, many broker objects. */
 import { get } from "node:http";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import type { ReceivedMessage } from "../../src/client/index.ts";
+import type { ReceivedMessage, SendResult } from "../../src/client/index.ts";
 import { until } from "../client/suite.ts";
 import { type Edge, EdgeBundle } from "./edge.ts";
 
@@ -216,7 +216,10 @@ test("topics are spread over several broker objects, each message is had once", 
   const producer = client.producer();
   const bodies = Array.from({ length: 600 }, (_, i) => `m${i}`);
   const results = await Promise.all(bodies.map((body) => producer.send({ topic: "Spread", body })));
-  const stored = Map.groupBy(results, ({ queue }) => queue.brokerName);
+  const stored = new Map<string, SendResult[]>();
+  for (const result of results) {
+    stored.set(result.queue.brokerName, [...(stored.get(result.queue.brokerName) ?? []), result]);
+  }
   expect([...stored.keys()].sort()).toEqual(["broker-a", "broker-b", "broker-c"]);
   for (const share of stored.values()) expect(share.length).toBeGreaterThan(100);
   const queues = await client.pullConsumer({ group: "Look" }).queues("Spread");

@@ -18,9 +18,6 @@ const deliveredAtOnceMax = 64;
 /** After trouble with a level, the next try. */
 const retryDelayMs = 1_000;
 
-/** How often progress is written to delayOffset.json (flushDelayOffsetInterval). */
-const persistPeriodMs = 10_000;
-
 interface Level {
   /** 1-based. */
   readonly level: number;
@@ -54,6 +51,7 @@ export class DelayDelivery {
     store: Store;
     levels: DelayLevels;
     file: ConfigFile;
+    persistDelayMs: number;
     clock: Clock;
     telemetry: Telemetry;
     dues: DueQueue;
@@ -65,7 +63,7 @@ export class DelayDelivery {
     this.#telemetry = given.telemetry;
     this.#dues = given.dues;
     this.#version = firstVersion(given.clock);
-    this.#persistLater = given.dues.later(persistPeriodMs, () => {
+    this.#persistLater = given.dues.later(given.persistDelayMs, () => {
       this.persist().catch((error) => {
         this.#telemetry.log("error", "delayOffset.json could not be written", { error: `${error}` });
         this.#persistLater.ask();

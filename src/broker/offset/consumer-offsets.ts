@@ -17,11 +17,14 @@ export class ConsumerOffsets {
   /** `topic@group` to queue id to the next offset to consume. */
   readonly #table = new Map<string, Map<number, number>>();
   #version: DataVersion;
+  readonly #offsetsMax: number;
+  #count = 0;
   readonly #changed: () => void;
   #dirty = false;
 
-  /** `changed` is told that there is something to persist. */
-  constructor(store: Store, topics: Topics, file: ConfigFile, clock: Clock, changed: () => void) {
+  /** `offsetsMax`: MemoryBudget.consumerOffsetsMax. `changed` is told that there is something to persist. */
+  constructor(store: Store, topics: Topics, file: ConfigFile, clock: Clock, offsetsMax: number, changed: () => void) {
+    this.#offsetsMax = offsetsMax;
     this.#store = store;
     this.#topics = topics;
     this.#file = file;
@@ -61,7 +64,11 @@ export class ConsumerOffsets {
     }
   }
 
+  /** Throws SYSTEM_ERROR for a queue more than offsets are kept of. */
   commit(group: string, topic: string, queueId: number, offset: number): void {
+    if (this.#count >= this.#offsetsMax && this.find(group, topic, queueId) === undefined) {
+      throw new WasmqError("SYSTEM_ERROR", `the broker keeps its ${this.#offsetsMax} offsets, no more are taken`);
+    }
     this.#set(topic + separator + group, queueId, offset);
   }
 
@@ -93,7 +100,9 @@ export class ConsumerOffsets {
       queues = new Map();
       this.#table.set(key, queues);
     }
-    if (queues.get(queueId) === offset) return;
+    const known = queues.get(queueId);
+    if (known === offset) return;
+    if (known === undefined) this.#count++;
     queues.set(queueId, offset);
     if (!this.#dirty) this.#changed();
     this.#dirty = true;

@@ -1,4 +1,3 @@
-import { queueLocksMax } from "../../limits.ts";
 import type { Clock } from "../../ports/clock.ts";
 
 /** A queue as clients name it (MessageQueue). */
@@ -17,11 +16,14 @@ const lockLifeMs = 60_000;
  */
 export class QueueLocks {
   readonly #clock: Clock;
+  readonly #locksMax: number;
   #count = 0;
   readonly #locks = new Map<string, Map<string, { clientId: string; renewedAtMs: number }>>();
 
-  constructor(clock: Clock) {
+  /** `locksMax`: MemoryBudget.queueLocksMax. */
+  constructor(clock: Clock, locksMax: number) {
     this.#clock = clock;
+    this.#locksMax = locksMax;
   }
 
   /** Locks or renews, as asked at a time; the queues that the client holds afterwards. The queues are there, the names checked. */
@@ -36,7 +38,7 @@ export class QueueLocks {
     for (const queue of queues) {
       const key = keyOf(queue);
       const lock = locks.get(key);
-      if (lock === undefined && this.#count >= queueLocksMax) continue;
+      if (lock === undefined && this.#count >= this.#locksMax) continue;
       if (lock === undefined || lock.clientId === clientId || isExpired(lock.renewedAtMs, nowMs)) {
         if (lock === undefined) this.#count++;
         locks.set(key, { clientId, renewedAtMs: atMs });

@@ -1,4 +1,3 @@
-import { subscriptionGroupsMax } from "../../limits.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
@@ -57,10 +56,13 @@ export class SubscriptionGroups {
   readonly #file: ConfigFile;
   readonly #table = new Map<string, SubscriptionGroupConfig>();
   #version: DataVersion;
+  readonly #groupsMax: number;
   /** Members of the file that other brokers wrote and that are handed on unread. */
   #forbiddenTable: unknown = {};
 
-  constructor(file: ConfigFile, clock: Clock, telemetry: Telemetry) {
+  /** `groupsMax`: MemoryBudget.subscriptionGroupsMax. */
+  constructor(file: ConfigFile, clock: Clock, telemetry: Telemetry, groupsMax: number) {
+    this.#groupsMax = groupsMax;
     this.#file = file;
     this.#clock = clock;
     this.#telemetry = telemetry;
@@ -90,8 +92,8 @@ export class SubscriptionGroups {
     const found = this.#table.get(group);
     if (found !== undefined) return found;
     checkGroupName(group);
-    if (this.#table.size >= subscriptionGroupsMax) {
-      throw new WasmqError("SYSTEM_ERROR", `the broker has its ${subscriptionGroupsMax} groups, no more are made`);
+    if (this.#table.size >= this.#groupsMax) {
+      throw new WasmqError("SYSTEM_ERROR", `the broker has its ${this.#groupsMax} groups, no more are made`);
     }
     const config = makeConfig(group);
     this.#table.set(group, config);

@@ -1,4 +1,4 @@
-import { queuesPerTopicMax, topicsMax } from "../../limits.ts";
+import { queuesPerTopicMax } from "../../limits.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
@@ -20,6 +20,7 @@ export interface Topic {
 export class Topics {
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
+  readonly #topicsMax: number;
   readonly #retryLater: () => void;
   readonly #file: ConfigFile;
   readonly #table = new Map<string, Topic>();
@@ -29,11 +30,12 @@ export class Topics {
   #saving: Promise<void> | undefined;
   #changed: (topic: TopicConfig) => void = () => {};
 
-  /** `retryLater` is told that `persist` is to be called again in a while. */
-  constructor(file: ConfigFile, clock: Clock, telemetry: Telemetry, retryLater: () => void) {
+  /** `topicsMax`: MemoryBudget. `retryLater` is told that `persist` is to be called again in a while. */
+  constructor(file: ConfigFile, clock: Clock, telemetry: Telemetry, topicsMax: number, retryLater: () => void) {
     this.#file = file;
     this.#clock = clock;
     this.#telemetry = telemetry;
+    this.#topicsMax = topicsMax;
     this.#retryLater = retryLater;
     this.#version = firstVersion(clock);
   }
@@ -76,8 +78,8 @@ export class Topics {
    */
   put(config: TopicConfig): Topic {
     checkTopicName(config.topicName);
-    if (!this.#table.has(config.topicName) && this.#table.size >= topicsMax) {
-      throw new WasmqError("SYSTEM_ERROR", `the broker has its ${topicsMax} topics, no more are made`);
+    if (!this.#table.has(config.topicName) && this.#table.size >= this.#topicsMax) {
+      throw new WasmqError("SYSTEM_ERROR", `the broker has its ${this.#topicsMax} topics, no more are made`);
     }
     const topic = this.#put(config);
     this.#version = nextVersion(this.#version, this.#clock);

@@ -1,4 +1,4 @@
-import { connectionsMax, sendBufferBytesMax } from "../../limits.ts";
+import { sendBufferBytesMax, smallBudget } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { Connection, ConnectionHandler } from "../../ports/network.ts";
 import {
@@ -83,7 +83,7 @@ export class Listener {
   #dialled(id: string, purpose: LinePurpose, services: Services): void {
     if (this.#lines.has(id) || !services.isServing) return;
     const channel = lineChannel(this.#name, id);
-    if (this.#lines.size >= connectionsMax) {
+    if (this.#lines.size >= smallBudget.connectionsMax) {
       channel.postMessage({ closed: true } satisfies LineMessage);
       channel.close();
       return;

@@ -146,6 +146,9 @@ export class ObjectBroker {
           storeHost: { address: "127.0.0.1", port: 10911 },
           brokerAddress,
           budget: smallBudget,
+          // Well before an idle object is put to sleep, after some 10 s, and its memory with it.
+          flushConsumerOffsetIntervalMs: 2_000,
+          flushDelayOffsetIntervalMs: 1_000,
           store: { ...objectGeometry, ...store },
           ...(registered === undefined ? {} : { registered }),
           ...(messageDelayLevel === undefined ? {} : { messageDelayLevel }),

@@ -1,4 +1,4 @@
-import { attachmentBytesMax, connectionsMax, joinedBytesKeptMax, socketCreditBytes } from "../../limits.ts";
+import { attachmentBytesMax, joinedBytesKeptMax, smallBudget, socketCreditBytes } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { Connection, ConnectionHandler } from "../../ports/network.ts";
 import { free, type HibernatingSocket, type ObjectContext, type SqlStorage } from "./platform.ts";
@@ -106,11 +106,16 @@ class SocketConnection implements Connection {
     if (this.#handler === undefined) return;
     const inTable = this.#attachment.kept === "table";
     const fits = state !== undefined && state.length <= attachmentBytesMax;
-    const kept = state === undefined ? "lost" : fits ? state : "table";
-    if (kept === "table") {
-      this.#sql.exec("INSERT OR REPLACE INTO connection (id, kept) VALUES (?, ?)", this.id, state!.slice());
-    } else if (inTable) {
-      this.#sql.exec("DELETE FROM connection WHERE id = ?", this.id);
+    let kept: Attachment["kept"] = state === undefined ? "lost" : fits ? state : "table";
+    try {
+      if (kept === "table") {
+        this.#sql.exec("INSERT OR REPLACE INTO connection (id, kept) VALUES (?, ?)", this.id, state!.slice());
+      } else if (inTable) {
+        this.#sql.exec("DELETE FROM connection WHERE id = ?", this.id);
+      }
+    } catch {
+      // No room: the connection ends with the memory, and its client connects again.
+      kept = "lost";
     }
     if (kept === "table" && inTable) return;
     this.#attachment = { ...this.#attachment, kept };
@@ -129,8 +134,16 @@ class SocketConnection implements Connection {
   closed(): void {
     const handler = this.#handler;
     this.#handler = undefined;
-    if (this.#attachment.kept === "table") this.#sql.exec("DELETE FROM connection WHERE id = ?", this.id);
+    if (this.#attachment.kept === "table") this.#forget();
     handler?.closed();
+  }
+
+  #forget(): void {
+    try {
+      this.#sql.exec("DELETE FROM connection WHERE id = ?", this.id);
+    } catch {
+      // A full storage: the row is nobody's from now on.
+    }
   }
 
   #end(code: number, reason: string): void {
@@ -166,14 +179,16 @@ export class Sockets {
 
   /**
    * Takes a socket of the platform's, accepted by nobody yet. `remoteAddress` goes into records as the sender's; `origin` is where the
-   * client found the object. Throws SYSTEM_BUSY beyond `connectionsMax`.
+   * client found the object. Throws SYSTEM_BUSY beyond `MemoryBudget.connectionsMax`.
    */
   accept(socket: HibernatingSocket, from: { readonly remoteAddress: string; readonly origin: string }): void {
-    if (this.#connections.size >= connectionsMax) {
-      throw new WasmqError("SYSTEM_BUSY", `${connectionsMax} connections are open, no more are taken`);
+    if (this.#connections.size >= smallBudget.connectionsMax) {
+      throw new WasmqError("SYSTEM_BUSY", `${smallBudget.connectionsMax} connections are open, no more are taken`);
     }
     this.#context.acceptWebSocket(socket);
-    const id = ++this.#lastId;
+    // Greater than any before, also of those that closed while the object slept: their rows must not be this one's.
+    const id = Math.max(this.#lastId + 1, Date.now() * 1024);
+    this.#lastId = id;
     const connection = SocketConnection.accepted(socket, this.#shared, { id, ...from });
     this.#connections.set(socket, connection);
     connection.open(this.#accept(connection));

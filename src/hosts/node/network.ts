@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { connectionIdleMsMax, connectionsMax, sendBufferBytesMax } from "../../limits.ts";
+import { connectionIdleMsMax, sendBufferBytesMax, serverBudget } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { Connection, ConnectionHandler } from "../../ports/network.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
@@ -14,12 +14,12 @@ export class Listener {
 
   private constructor(server: Server, telemetry: Telemetry) {
     this.#server = server;
-    server.maxConnections = connectionsMax;
+    server.maxConnections = serverBudget.connectionsMax;
     server.on("connection", (socket) => this.#connected(socket));
     const warn = atMostEvery(warnPeriodMs, (reason: string) =>
       telemetry.log("warn", "connections are turned away", { reason }),
     );
-    server.on("drop", () => warn(`${connectionsMax} are open`));
+    server.on("drop", () => warn(`${serverBudget.connectionsMax} are open`));
     // Such as too many open files when one is accepted: the others go on.
     server.on("error", (error) => {
       if (server.listening) warn(error.message);

@@ -1,4 +1,4 @@
-import { frameBytesMax, headerBytesMax, partialFrameBytesMin } from "../../limits.ts";
+import { frameBytesMax, headerBytesMax } from "../../limits.ts";
 
 /*
  * A frame (RemotingCommand, NettyDecoder), big-endian:
@@ -25,12 +25,14 @@ export class FrameError extends Error {}
 /** The unfinished frames of all connections of a broker. */
 export class PartialFrames {
   readonly #bytesMax: number;
+  readonly #bytesMin: number;
   readonly #held = new Map<FrameReader, number>();
   #bytes = 0;
 
-  /** `bytesMax`: MemoryBudget.partialFrameBytesTotalMax, or what one end of one line may hold. */
-  constructor(bytesMax: number) {
+  /** `bytesMax`: MemoryBudget.partialFrameBytesTotalMax, or what one end of one line may hold; `bytesMin` is not counted. */
+  constructor(bytesMax: number, bytesMin = 0) {
     this.#bytesMax = bytesMax;
+    this.#bytesMin = bytesMin;
   }
 
   /**
@@ -39,7 +41,7 @@ export class PartialFrames {
    */
   holds(reader: FrameReader, bytes: number): void {
     this.#bytes -= this.#held.get(reader) ?? 0;
-    if (bytes < partialFrameBytesMin) {
+    if (bytes < this.#bytesMin) {
       this.#held.delete(reader);
       return;
     }

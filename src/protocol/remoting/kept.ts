@@ -44,12 +44,16 @@ export class KeptRequests {
   >();
   /** By opaque. */
   readonly #pulls = new Map<number, KeptRequest>();
+  /** More was to be kept than a host is asked to: such a connection ends with the memory, and nothing is kept of it from then on. */
+  #isTooMuch = false;
 
   heartbeat(clientId: string, request: KeptRequest): void {
+    if (this.#isTooMuch) return;
     this.#clients.set(clientId, [request]);
   }
 
   unregistered(request: KeptRequest): void {
+    if (this.#isTooMuch) return;
     // Which client of the connection it was about, the request tells when it is handled again.
     for (const requests of this.#clients.values()) {
       if (requests.length > unregistrationsMax) requests.splice(1, 1);
@@ -58,6 +62,7 @@ export class KeptRequests {
   }
 
   locked(group: string, clientId: string, queues: readonly QueueName[], atMs: number): void {
+    if (this.#isTooMuch) return;
     const key = `${group}\n${clientId}`;
     const known = this.#locks.get(key)?.queues ?? new Map<string, QueueName>();
     for (const queue of queues) known.set(`${queue.topic}@${queue.queueId}`, queue);
@@ -72,6 +77,7 @@ export class KeptRequests {
   }
 
   held(opaque: number, request: KeptRequest): void {
+    if (this.#isTooMuch) return;
     this.#pulls.set(opaque, request);
   }
 
@@ -80,8 +86,9 @@ export class KeptRequests {
     return this.#pulls.delete(opaque);
   }
 
-  /** Undefined if it is more than a host is asked to keep: such a connection ends with the memory. */
+  /** Undefined if it is more than a host is asked to keep. Called after each turn in which something changed. */
   encode(): Uint8Array | undefined {
+    if (this.#isTooMuch) return undefined;
     const answered = [
       ...[...this.#clients.values()].flat(),
       ...Array.from(this.#locks.values(), ({ atMs, group, clientId, queues }) => ({
@@ -95,7 +102,13 @@ export class KeptRequests {
     ];
     const requests = [...answered, ...this.#pulls.values()];
     const length = requests.reduce((sum, { frame }) => sum + frameOffset + frame.length, 0);
-    if (length > keptConnectionBytesMax) return undefined;
+    if (length > keptConnectionBytesMax) {
+      this.#isTooMuch = true;
+      this.#clients.clear();
+      this.#locks.clear();
+      this.#pulls.clear();
+      return undefined;
+    }
     const bytes = new Uint8Array(length);
     const view = new DataView(bytes.buffer);
     let at = 0;

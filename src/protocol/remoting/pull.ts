@@ -54,7 +54,7 @@ class PullReply implements PullListener {
   constructor(request: Request) {
     this.#answer = request.answer;
     this.#session = request.session;
-    this.#kept = request.session.connection.keep === undefined ? undefined : request.kept();
+    this.#kept = request.session.connection.keep === undefined ? undefined : request.keptHeader();
   }
 
   held(): void {

@@ -39,7 +39,8 @@ export class Remoting {
     options: RemotingOptions,
   ) {
     this.options = options;
-    this.partialFrames = new PartialFrames(options.budget.partialFrameBytesTotalMax);
+    const { partialFrameBytesTotalMax, partialFrameBytesMin } = options.budget;
+    this.partialFrames = new PartialFrames(partialFrameBytesTotalMax, partialFrameBytesMin);
     this.#clock = ports.clock;
     this.#scheduler = ports.scheduler;
     this.#telemetry = ports.telemetry;

@@ -75,6 +75,14 @@ export class Request {
     return { atMs: this.cameAtMs, frame: this.frame.slice() };
   }
 
+  /** The same of one whose body means nothing. */
+  keptHeader(): KeptRequest {
+    const headerEnd = this.frame.length - this.body.length;
+    const frame = this.frame.slice(0, headerEnd);
+    writePrefix(frame, 0, headerEnd - prefixBytes, 0);
+    return { atMs: this.cameAtMs, frame };
+  }
+
   /** See `Answer.reply`. */
   reply(code: number, extFields?: string, remark?: string, body?: Uint8Array): void {
     this.answer.reply(code, extFields, remark, body);
