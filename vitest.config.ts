@@ -38,7 +38,7 @@ export default defineConfig({
       },
       {
         // Met late, a dependency makes the page load again in the middle of a test.
-        optimizeDeps: { include: ["fflate", "fzstd"] },
+        optimizeDeps: { include: ["fflate"] },
         test: {
           name: "browser",
           include: [...everywhere, "test/hosts/browser/*.test.ts"],

@@ -16,5 +16,5 @@ export default defineConfig({
   server: { host: "127.0.0.1", fs: { allow: [".."] } },
   preview: { host: "127.0.0.1" },
   // Met late, a dependency would make the page load again.
-  optimizeDeps: { include: ["fflate", "fzstd", "idb"] },
+  optimizeDeps: { include: ["fflate", "idb"] },
 });

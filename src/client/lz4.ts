@@ -1,3 +1,5 @@
+import { Output } from "./output.ts";
+
 /*
  * An LZ4 frame (lz4_Frame_format.md, as LZ4FrameOutputStream writes it), little-endian:
  *
@@ -75,45 +77,5 @@ function inflateBlock(block: Uint8Array, out: Output, windowStart: number, block
     if (out.length + length > end) throw new Error("a block is larger than it may be");
     if (distance === 0 || out.length - distance < windowStart) throw new Error("a match reaches back too far");
     out.repeat(distance, length);
-  }
-}
-
-/** Grows with what it is given, never by what a frame claims. */
-class Output {
-  readonly #bytesMax: number;
-  #bytes = new Uint8Array(1024);
-  length = 0;
-
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
-  }
-
-  append(from: Uint8Array, at: number, length: number): void {
-    this.#reserve(length);
-    this.#bytes.set(from.subarray(at, at + length), this.length);
-    this.length += length;
-  }
-
-  /** A match longer than its distance repeats what it has just written. */
-  repeat(distance: number, length: number): void {
-    this.#reserve(length);
-    const bytes = this.#bytes;
-    const to = this.length;
-    if (distance >= length) bytes.copyWithin(to, to - distance, to - distance + length);
-    else for (let i = 0; i < length; i++) bytes[to + i] = bytes[to - distance + i]!;
-    this.length += length;
-  }
-
-  bytes(): Uint8Array {
-    return this.#bytes.subarray(0, this.length);
-  }
-
-  #reserve(bytes: number): void {
-    const needed = this.length + bytes;
-    if (needed > this.#bytesMax) throw new Error(`it holds more than ${this.#bytesMax} bytes`);
-    if (needed <= this.#bytes.length) return;
-    const larger = new Uint8Array(Math.min(this.#bytesMax, Math.max(needed, 2 * this.#bytes.length)));
-    larger.set(this.#bytes.subarray(0, this.length));
-    this.#bytes = larger;
   }
 }

@@ -51,8 +51,7 @@ describe("bodies that Java compressed", () => {
   });
 
   test("changed anywhere, they are read as something bounded or not at all", () => {
-    // Not Zstandard: its library takes minutes over some frames that no encoder makes (src/README.md, Dependencies).
-    const small = compressedBodies.filter(({ name, how }) => name !== "large" && how !== "zstd");
+    const small = compressedBodies.filter(({ name }) => name !== "large");
     const changes = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 8 });
     fc.assert(
       fc.property(fc.constantFrom(...small), changes, (golden, changed) => {
@@ -94,17 +93,14 @@ describe("a body that inflates to too much is turned away", () => {
   });
 
   test("Zstandard", () => {
-    // Blocks that say one byte is there 131,072 times.
+    // Blocks that say one byte is there 131,072 times, in a window of 8 MiB.
     const rle = (isLast: boolean) => [...u32((131_072 << 3) | 2 | Number(isLast)).slice(0, 3), 65];
-    const frame = (blocks: number, window: number) => [
-      ...[...u32(0xfd2fb528), 0, window],
+    const frame = (blocks: number) => [
+      ...[...u32(0xfd2fb528), 0, 13 << 3],
       ...Array.from({ length: blocks }, (_, i) => rle(i === blocks - 1)).flat(),
     ];
-    const window8MiB = 13 << 3;
-    expect(inflate(Uint8Array.from(frame(128, window8MiB)), sysFlag.zstd)).toHaveLength(inflatedBodyBytesMax);
-    expect(() => inflate(Uint8Array.from(frame(129, window8MiB)), sysFlag.zstd)).toThrow(/more than 16777216 bytes/);
-    expect(() => inflate(Uint8Array.from(frame(257, window8MiB)), sysFlag.zstd)).toThrow(/more than 256 blocks/);
-    expect(() => inflate(Uint8Array.from(frame(1, window8MiB + 1)), sysFlag.zstd)).toThrow(/its window/);
+    expect(inflate(Uint8Array.from(frame(128)), sysFlag.zstd)).toHaveLength(inflatedBodyBytesMax);
+    expect(() => inflate(Uint8Array.from(frame(129)), sysFlag.zstd)).toThrow(/more than 16777216 bytes/);
   });
 });
 
