@@ -1,4 +1,4 @@
-import { cachedRoutesMax } from "../limits.ts";
+import { cachedRoutesMax, queuesPerTopicMax } from "../limits.ts";
 import { decodeUtf8 } from "../ports/text.ts";
 import { type Response, responseCode, succeeded } from "./connection.ts";
 import { ClientError } from "./error.ts";
@@ -137,8 +137,8 @@ interface WrittenRoute {
   readonly queueDatas?: readonly {
     readonly brokerName: string;
     readonly perm: number;
-    readonly readQueueNums: number;
-    readonly writeQueueNums: number;
+    readonly readQueueNums?: number;
+    readonly writeQueueNums?: number;
   }[];
 }
 
@@ -155,13 +155,17 @@ function readRoute(topic: string, body: Uint8Array): TopicRoute {
   }
   const readQueues: MessageQueue[] = [];
   const writeQueues: MessageQueue[] = [];
+  const add = (queues: MessageQueue[], brokerName: string, count = 0): void => {
+    if (!Number.isInteger(count) || count < 0 || queues.length + count > queuesPerTopicMax) {
+      throw new ClientError("SYSTEM_ERROR", `the route of ${topic} has no possible number of queues: ${count}`);
+    }
+    for (let queueId = 0; queueId < count; queueId++) queues.push({ topic, brokerName, queueId });
+  };
   for (const { brokerName, perm, readQueueNums, writeQueueNums } of written.queueDatas ?? []) {
     const addresses = brokers.get(brokerName);
     if (addresses === undefined) continue;
-    const queues = (count: number) =>
-      Array.from({ length: count }, (_, queueId): MessageQueue => ({ topic, brokerName, queueId }));
-    if ((perm & readBit) !== 0) readQueues.push(...queues(readQueueNums));
-    if ((perm & writeBit) !== 0 && addresses.has(masterId)) writeQueues.push(...queues(writeQueueNums));
+    if ((perm & readBit) !== 0) add(readQueues, brokerName, readQueueNums);
+    if ((perm & writeBit) !== 0 && addresses.has(masterId)) add(writeQueues, brokerName, writeQueueNums);
   }
   return { readQueues: readQueues.sort(compareQueues), writeQueues: writeQueues.sort(compareQueues), brokers };
 }
