@@ -101,8 +101,9 @@ export class Connection implements LineEvents {
     return this.#isClosed;
   }
 
+  /** None once it is closed, although a WebSocket counts on for ever what did not leave. */
   get unsentBytes(): number {
-    return this.#line?.unsentBytes ?? 0;
+    return this.#isClosed ? 0 : (this.#line?.unsentBytes ?? 0);
   }
 
   /**

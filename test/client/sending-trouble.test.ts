@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Carrier, Line } from "../../src/client/carrier.ts";
 import { Client, type ClientOptions } from "../../src/client/client.ts";
 import { ClientError } from "../../src/client/error.ts";
 import { QuickClock, type Scripted, ScriptedBrokers, sent } from "./scripted-broker.ts";
@@ -134,6 +135,34 @@ test("bodies that wait for answers are bounded: a send waits for room, in line",
     expect(outcome).toMatchObject({ code: expect.stringMatching(/^(CONNECTION_CLOSED|CLIENT_CLOSED)$/) });
   }
   await expect(producer.send(message)).rejects.toMatchObject({ code: "CLIENT_CLOSED" });
+});
+
+test("a one-way send over a line that ends with bytes unsent is over with it", async () => {
+  const lines: Line[] = [];
+  const brokers = new ScriptedBrokers(["a"], () => sent);
+  // A WebSocket's bufferedAmount stays where it was when it closed.
+  const carrier: Carrier = {
+    dial: async (address, events) => {
+      const line = { ...(await brokers.dial(address, events)), unsentBytes: address === "a" ? 5_000_000 : 0 };
+      lines.push(line);
+      return line;
+    },
+  };
+  for (const end of [() => lines.at(-1)!.close(), (client: Client) => void client.close()]) {
+    const client = new Client({ nameServers: ["ns"], carrier });
+    const sending = client.producer().sendOneway(message);
+    let isOver = false;
+    void sending.then(() => {
+      isOver = true;
+    });
+    const before = brokers.sends().length;
+    await until(() => brokers.sends().length > before, "the message is on the line");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(isOver).toBe(false);
+    end(client);
+    await sending;
+    await client.close();
+  }
 });
 
 test("a message that no broker would take is refused before it is sent", async () => {
