@@ -38,6 +38,18 @@ export function describeTopics(start: Start): void {
       });
     });
 
+    test("one that is no name in the file is left out, so that nothing is written outside the store", async () => {
+      await client.send("T", "m");
+      const again = await restarted(broker, async (storage) => {
+        const topics = JSON.parse(new TextDecoder().decode(await readFile(storage, topicsFile)));
+        topics.topicConfigTable["../../outside"] = { ...topics.topicConfigTable.T, topicName: "../../outside" };
+        await putFile(storage, topicsFile, JSON.stringify(topics));
+      });
+      expect((await again.trySend("../../outside", "m")).code).not.toBe(0);
+      expect((await again.trySend("T", "m")).code).toBe(0);
+      expect(broker.logged.filter((line) => line.includes("topics.json has a name")).length).toBe(1);
+    });
+
     test("names that every JavaScript object has are names like others", async () => {
       await client.send("__proto__", "m");
       await client.send("constructor", "m");
