@@ -6,11 +6,11 @@ import type { BenchRow } from "./rows.ts";
 
 const USAGE = `node bench/main.ts [options]
 
-  --only core|broker|start|edge   one section instead of all
+  --only core|broker|start|edge|browser   one section instead of all
   --json FILE                write the rows there too
   --apache JARS              measure Apache RocketMQ as well, from a directory with its jars; adds two minutes`;
 
-const SECTIONS = ["core", "start", "broker", "edge"] as const;
+const SECTIONS = ["core", "start", "broker", "edge", "browser"] as const;
 
 const { values } = parseArgs({
   options: {
@@ -58,6 +58,11 @@ async function run(section: (typeof SECTIONS)[number]): Promise<BenchRow[]> {
       // Loaded late: what it starts workerd with is not there where Node's packages alone are.
       const { benchEdge } = await import("./edge.ts");
       return benchEdge();
+    }
+    case "browser": {
+      // Loaded late: what it drives Chromium with is not there where Node's packages alone are.
+      const { benchBrowser } = await import("./browser.ts");
+      return benchBrowser();
     }
   }
 }

@@ -69,6 +69,7 @@ const entryPoints: Readonly<Record<string, string>> = {
   "src/client/index.ts": "what the package exports as ./client",
   "src/client/tcp.ts": "what the package exports as ./client/tcp",
   "bench/main.ts": "npm run bench",
+  "bench/browser/page.ts": "the page that bench/browser.ts builds",
   "bench/edge/worker.ts": "the Worker that bench/edge/wrangler.toml names",
 };
 
