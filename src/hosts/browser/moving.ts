@@ -3,7 +3,7 @@ import { answerTo } from "./carrier.ts";
 import { holdLock, lineChannel, lockName, whenReleased } from "./names.ts";
 import { piecesOf, sendPieces, streamOf, takePieces } from "./pieces.ts";
 
-/** What a page sees of a broker's store as an archive, whichever tab has the broker. */
+/** The store as an archive, from whichever tab has the broker. */
 export function exportFrom(name: string): ReadableStream<Uint8Array> {
   return streamOf(exported(name));
 }

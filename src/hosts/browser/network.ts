@@ -90,9 +90,9 @@ export class Listener {
     }
     channel.postMessage({ accepted: this.#id } satisfies LineMessage);
     const line =
-      purpose === "remoting"
-        ? new TabConnection(channel, this.#nextPort(), services)
-        : new ArchiveLine(channel, purpose, services);
+      purpose === "export" || purpose === "import"
+        ? new ArchiveLine(channel, purpose, services)
+        : new TabConnection(channel, this.#nextPort(), services);
     this.#lines.set(id, line);
     void line.ended.then(() => this.#lines.delete(id));
     whenReleased(lockName.line(this.#name, id), line.ending, () => line.gone());
