@@ -47,16 +47,17 @@ export class ConcurrentConsumption implements Consumption {
   async #consume(assigned: AssignedQueue, batch: readonly Pulled[]): Promise<void> {
     const { result, delayLevel } = await this.#listening.call(assigned, batch);
     if (result === "ABANDONED") return;
-    const left = result === "SUCCESS" ? [] : await this.#giveBack(assigned, batch, delayLevel);
-    // What another member owns by now it consumes again: its place is no longer this one's to tell.
+    // Of a queue that was dropped meanwhile nothing is given back: who has the queue next has the messages again.
+    if (result !== "SUCCESS" && assigned.isDropped && !this.#listening.isBroadcasting) return;
+    const left = result === "SUCCESS" ? [] : await this.#giveBack(batch, delayLevel);
     assigned.done(batch.filter((pulled) => !left.includes(pulled)));
     if (left.length > 0) void this.#again(assigned, left);
   }
 
   /** Those that could not be given back. */
-  async #giveBack(assigned: AssignedQueue, batch: readonly Pulled[], delayLevel: number): Promise<readonly Pulled[]> {
+  async #giveBack(batch: readonly Pulled[], delayLevel: number): Promise<readonly Pulled[]> {
     // A broadcast message has no group to go back to (ConsumeMessageConcurrentlyService.processConsumeResult).
-    if (assigned.isDropped || this.#listening.isBroadcasting) return [];
+    if (this.#listening.isBroadcasting) return [];
     const left = await Promise.all(
       batch.map(async (pulled) => {
         try {

@@ -84,6 +84,8 @@ export class PushConsumer implements GroupMember, Listening, AsyncIterable<Recei
   readonly #subscriptions: ReadonlyMap<string, Subscription>;
   readonly #consumption: Consumption;
   readonly #assigned = new Map<string, AssignedQueue>();
+  /** The keys of queues that were given up and are not let go of yet, with whether they are to be had again after that. */
+  readonly #leaving = new Map<string, boolean>();
   readonly #timers: (() => void)[] = [];
   readonly #pulling = new Set<Promise<void>>();
   #listener: MessageListener | IteratedListener | undefined;
@@ -348,7 +350,8 @@ export class PushConsumer implements GroupMember, Listening, AsyncIterable<Recei
       ({ queue }) => queue.topic === topic && !keys.has(queueKey(queue)),
     );
     await Promise.all(lost.map((assigned) => this.#release(assigned)));
-    const fresh = share.filter((queue) => !this.#assigned.has(queueKey(queue)));
+    for (const key of keys) if (this.#leaving.has(key)) this.#leaving.set(key, true);
+    const fresh = share.filter((queue) => !this.#assigned.has(queueKey(queue)) && !this.#leaving.has(queueKey(queue)));
     const ours = this.#isLocking && fresh.length > 0 ? await this.#lockQueues(fresh) : new Set(fresh.map(queueKey));
     const lockedUntil = this.clock.now() + lockTrustMs;
     await Promise.all(
@@ -400,13 +403,30 @@ export class PushConsumer implements GroupMember, Listening, AsyncIterable<Recei
   }
 
   /** Gives a queue up, with where it is consumed to, or `offset` instead. */
-  async #release(assigned: AssignedQueue, offset?: number): Promise<void> {
+  #release(assigned: AssignedQueue, offset?: number): Promise<void> {
     assigned.drop();
-    this.#assigned.delete(queueKey(assigned.queue));
+    const given = this.#give(assigned, offset);
+    this.#leave(assigned, given);
+    return given;
+  }
+
+  async #give(assigned: AssignedQueue, offset?: number): Promise<void> {
     // An orderly listener that runs has the lock still: its message counts.
     if (this.#isLocking) await settledWithin(this.clock, assigned.released, this.#stopWaitMs);
     await this.#commit(assigned, offset ?? assigned.consumedOffset);
     if (this.#isLocking) await this.#unlock(assigned.queue);
+  }
+
+  /** Until its listener returned, however late, the queue is not begun again: one at a time has it. */
+  #leave(assigned: AssignedQueue, given?: Promise<void>): void {
+    const key = queueKey(assigned.queue);
+    this.#assigned.delete(key);
+    this.#leaving.set(key, false);
+    void Promise.allSettled([given, assigned.released]).then(() => {
+      const isWanted = this.#leaving.get(key) === true;
+      this.#leaving.delete(key);
+      if (isWanted) void this.#rebalance();
+    });
   }
 
   /** DefaultMQPushConsumerImpl.pullMessage, over and over. */
@@ -523,8 +543,9 @@ export class PushConsumer implements GroupMember, Listening, AsyncIterable<Recei
 
   /** Another member may have the queue, or have had it: only the broker knows now where to go on. */
   #lockLost(assigned: AssignedQueue): void {
+    if (assigned.isDropped) return;
     assigned.drop();
-    this.#assigned.delete(queueKey(assigned.queue));
+    this.#leave(assigned);
     void this.#rebalance();
   }
 
@@ -595,24 +616,26 @@ class IteratedListener {
   /** One after the other, until one is not consumed. */
   async hand(messages: readonly ReceivedMessage[], signal: AbortSignal): Promise<Outcome> {
     for (const message of messages) {
-      const outcome = await new Promise<Outcome>((finish) => {
+      const outcome = await new Promise<Outcome>((resolve) => {
         if (this.#isOver || signal.aborted) {
-          finish("ABANDONED");
+          resolve("ABANDONED");
           return;
         }
+        const aborted = (): void => {
+          // What the loop has at hand it still finishes.
+          const at = this.#handed.indexOf(handed);
+          if (at < 0) return;
+          this.#handed.splice(at, 1);
+          resolve("ABANDONED");
+        };
+        const finish = (outcome: Outcome): void => {
+          // The signal lasts as long as the queue is this member's, and the message with it.
+          signal.removeEventListener("abort", aborted);
+          resolve(outcome);
+        };
         const handed = { message, finish };
         this.#handed.push(handed);
-        signal.addEventListener(
-          "abort",
-          () => {
-            // What the loop has at hand it still finishes.
-            const at = this.#handed.indexOf(handed);
-            if (at < 0) return;
-            this.#handed.splice(at, 1);
-            finish("ABANDONED");
-          },
-          { once: true },
-        );
+        signal.addEventListener("abort", aborted, { once: true });
         this.#arrived?.();
       });
       if (outcome !== "SUCCESS") return outcome;

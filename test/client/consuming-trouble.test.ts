@@ -217,3 +217,59 @@ test("a stop tells the brokers: offsets, then that the member is gone", async ()
   expect(asked(35).at(-1)!.fields).toMatchObject({ clientID: clientId, consumerGroup: "G" });
   await clock.run(client.close());
 });
+
+test("a message whose listener fails at a stop is not behind the group", async () => {
+  const { clock, client, consumer, asked, until } = setUp(
+    (each) =>
+      each.code === 11 && isFirstQueue(each) && each.fields["queueOffset"] === "0"
+        ? pulled(0, 1, record(0))
+        : undefined,
+    {
+      listener: async (_, { signal }) => {
+        isRunning = true;
+        await new Promise((_resolve, reject) => signal.addEventListener("abort", reject));
+      },
+    },
+  );
+  let isRunning = false;
+  await clock.run(consumer.start());
+  await until(() => isRunning);
+  await clock.run(client.close());
+  expect(asked(36)).toEqual([]);
+  expect(asked(15, "0").at(-1)!.fields).toMatchObject({ commitOffset: "0" });
+});
+
+test("a queue whose lock was lost is begun again only when its listener returned", async () => {
+  const all = [0, 1].map((queueId) => ({ topic: "T", brokerName: "a", queueId }));
+  const returns: (() => void)[] = [];
+  let startMs = Number.POSITIVE_INFINITY;
+  let refusals = 0;
+  const { clock, client, consumer, until } = setUp(
+    (each) => {
+      if (each.code === 41) {
+        // Locks are asked for again each 20 s.
+        const isRefused = clock.nowMs > startMs + 15_000 && clock.nowMs < startMs + 25_000;
+        if (isRefused) refusals++;
+        return { code: 0, body: { lockOKMQSet: isRefused ? [] : all } };
+      }
+      if (each.code !== 11 || !isFirstQueue(each)) return undefined;
+      return each.fields["queueOffset"] === "0" ? pulled(0, 1, record(0)) : undefined;
+    },
+    { orderly: true, listener: () => new Promise<void>((resolve) => returns.push(resolve)) },
+  );
+  await clock.run(consumer.start());
+  await until(() => returns.length === 1);
+  startMs = clock.nowMs;
+  await until(() => clock.nowMs > startMs + 90_000);
+  expect(refusals).toBeGreaterThan(0);
+  expect(returns).toHaveLength(1);
+  // The other queue is had meanwhile.
+  expect(consumer.queues).toEqual([all[1]]);
+  const returnedMs = clock.nowMs;
+  returns[0]!();
+  // At once, not when it is time to look again.
+  await until(() => returns.length === 2);
+  expect(clock.nowMs - returnedMs).toBeLessThanOrEqual(lookEveryMs);
+  returns[1]!();
+  await clock.run(client.close());
+});
