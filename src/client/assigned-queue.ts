@@ -2,6 +2,8 @@ import type { MessageQueue, ReceivedMessage } from "./message.ts";
 
 /** A message that was pulled, until it is consumed. */
 export interface Pulled {
+  /** Of all that were pulled of the queue, counted from 0. */
+  readonly index: number;
   /** Counts up its `reconsumeTimes` here while it is tried again without going back to the group. */
   message: ReceivedMessage;
   isDone: boolean;
@@ -34,8 +36,10 @@ export class AssignedQueue {
   released: Promise<void> = Promise.resolve();
   readonly #limits: CacheLimits;
   readonly #dropping = new AbortController();
-  /** In the order of offsets; what is done before `#first` is cut off now and then. */
-  #pulled: Pulled[] = [];
+  /** In the order of offsets; what is done is let go at once, and its places before `#first` are cut off now and then. */
+  #pulled: (Pulled | undefined)[] = [];
+  /** The index of the first of `#pulled`. */
+  #cut = 0;
   #first = 0;
   #next = 0;
   #count = 0;
@@ -77,7 +81,7 @@ export class AssignedQueue {
 
   add(messages: readonly ReceivedMessage[], nextOffset: number): void {
     for (const message of messages) {
-      this.#pulled.push({ message, isDone: false });
+      this.#pulled.push({ index: this.#cut + this.#pulled.length, message, isDone: false });
       this.#count++;
       this.#bytes += message.body.length;
     }
@@ -87,7 +91,7 @@ export class AssignedQueue {
 
   /** Those that nobody took yet, oldest first. */
   take(count: number): Pulled[] {
-    const taken = this.#pulled.slice(this.#next, this.#next + count);
+    const taken = this.#pulled.slice(this.#next, this.#next + count) as Pulled[];
     this.#next += taken.length;
     return taken;
   }
@@ -100,12 +104,14 @@ export class AssignedQueue {
     for (const pulled of messages) {
       if (pulled.isDone) continue;
       pulled.isDone = true;
+      this.#pulled[pulled.index - this.#cut] = undefined;
       this.#count--;
       this.#bytes -= pulled.message.body.length;
     }
-    while (this.#pulled[this.#first]?.isDone === true) this.#first++;
+    while (this.#first < this.#pulled.length && this.#pulled[this.#first] === undefined) this.#first++;
     if (this.#first > cutFrom && this.#first * 2 > this.#pulled.length) {
       this.#pulled = this.#pulled.slice(this.#first);
+      this.#cut += this.#first;
       this.#next -= this.#first;
       this.#first = 0;
     }
