@@ -44,11 +44,13 @@ function requestFrame(code: number, i: string, body: Uint8Array): Uint8Array {
   return frame;
 }
 
+const decoder = new TextDecoder();
+
 /** The headers of whole frames. */
 export function* headersIn(bytes: Uint8Array): Generator<string> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   for (let at = 0; at < bytes.length; at += 4 + view.getInt32(at)) {
-    yield new TextDecoder().decode(bytes.subarray(at + 8, at + 8 + view.getInt32(at + 4)));
+    yield decoder.decode(bytes.subarray(at + 8, at + 8 + view.getInt32(at + 4)));
   }
 }
 
