@@ -224,7 +224,8 @@ export const inflatedBodyBytesMax = 16 * 1024 * 1024;
 
 /**
  * The client: blocks of one Zstandard body. Encoders make them of 128 KiB and split those where it pays, hardly below 8 KiB: 16 MiB
- * are 128 to 2,048 of them. Each may bring four tables that take some microseconds to build: twice that many are 50 ms.
+ * are 128 to 2,048 of them. Each may bring four tables, which take some 30 microseconds to build: twice that many are an eighth of
+ * a second.
  */
 export const zstdBlocksMax = 4096;
 

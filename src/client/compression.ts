@@ -43,7 +43,7 @@ export function inflate(body: Uint8Array, sysFlag: number): Uint8Array {
 const zlibSliceBytes = 4096;
 
 function inflateZlib(body: Uint8Array): Uint8Array {
-  const out = new Output(inflatedBodyBytesMax);
+  const out = new Output(body, inflatedBodyBytesMax);
   let ended = false;
   const stream = new Unzlib((piece, final) => {
     out.append(piece, 0, piece.length);

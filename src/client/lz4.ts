@@ -24,7 +24,7 @@ export function inflateLz4(frame: Uint8Array, bytesMax: number): Uint8Array {
   if ((flags & 1) !== 0) throw new Error("it needs a dictionary");
   const blockBytesMax = 1 << (8 + 2 * ((view.getUint8(5) >> 4) & 7));
   if (blockBytesMax < 1 << 16) throw new Error("its block size is unknown");
-  const out = new Output(bytesMax);
+  const out = new Output(frame, bytesMax);
   let at = 6 + ((flags & 8) !== 0 ? 8 : 0) + 1;
   for (;;) {
     const size = view.getUint32(at, true);

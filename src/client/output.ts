@@ -4,9 +4,10 @@ export class Output {
   #bytes: Uint8Array;
   length = 0;
 
-  constructor(bytesMax: number) {
+  /** `body` is what is inflated: hardly less comes out. */
+  constructor(body: Uint8Array, bytesMax: number) {
     this.#bytesMax = bytesMax;
-    this.#bytes = new Uint8Array(Math.min(1024, bytesMax));
+    this.#bytes = new Uint8Array(Math.min(Math.max(1024, body.length), bytesMax));
   }
 
   append(from: Uint8Array, at: number, length: number): void {
@@ -36,8 +37,10 @@ export class Output {
     this.length = to + length;
   }
 
+  /** Without the room that is left, if that is much: a message is kept for as long as its application likes. */
   bytes(): Uint8Array {
-    return this.#bytes.subarray(0, this.length);
+    const isFull = this.length > this.#bytes.length * 0.9;
+    return isFull ? this.#bytes.subarray(0, this.length) : this.#bytes.slice(0, this.length);
   }
 
   #reserve(bytes: number): void {

@@ -26,7 +26,7 @@ const offsetBitsMax = 25;
 /** `bytesMax` is 64 MiB or less. Throws an `Error` for what is not whole frames, needs a dictionary or holds more. */
 export function inflateZstd(body: Uint8Array, bytesMax: number): Uint8Array {
   const input = new Input(body, new DataView(body.buffer, body.byteOffset, body.byteLength), 0, body.length);
-  const out = new Output(bytesMax);
+  const out = new Output(body, bytesMax);
   let blocks = 0;
   do {
     const start = input.uint(4);
