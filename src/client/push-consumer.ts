@@ -65,7 +65,7 @@ const lockMs = 20_000;
 const lockTrustMs = 30_000;
 /** What is not there yet, such as the topic of retries, is looked for soon again, then less and less often. */
 const lookAgainMs = 500;
-const pullWaitMs = 15_000;
+const pullWaitMs = 30_000;
 const maxReconsumeTimesDefault = 16;
 
 /**

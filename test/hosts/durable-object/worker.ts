@@ -65,11 +65,12 @@ export class TestObject extends DurableObject {
   }
 
   override webSocketClose(socket: WebSocket): void {
-    this.#open().closed(socket);
+    // Of an object whose broker was stopped nobody wants to hear.
+    if (this.#broker !== undefined || this.#sockets !== undefined) this.#open().closed(socket);
   }
 
   override webSocketError(socket: WebSocket): void {
-    this.#open().closed(socket);
+    this.webSocketClose(socket);
   }
 
   override alarm(): void {
