@@ -1,3 +1,4 @@
+import { openDB } from "idb";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type Durability, IndexedDbLogStorage } from "../../../src/hosts/browser/indexeddb-log-storage.ts";
 import type { LogStorage } from "../../../src/ports/log-storage.ts";
@@ -281,3 +282,21 @@ function opened<T>(request: IDBRequest<T>): Promise<T> {
     request.onerror = () => reject(request.error);
   });
 }
+
+test("IndexedDB: no value is as large as those that Chromium keeps in files, which a later flush leaves out", async () => {
+  const name = freshName();
+  const storage = open(name);
+  await storage.lock();
+  await storage.create("a", 0);
+  const bytes = new Uint8Array(1_000_000).fill(1);
+  await storage.write([{ file: "a", at: 7, bytes }]);
+  await storage.write([{ file: "a", at: 500_000, bytes: new Uint8Array(200_000).fill(2) }]);
+  await storage.close();
+  const database = await openDB(name);
+  const chunks: Uint8Array[] = await database.getAll("chunks");
+  database.close();
+  expect(chunks.length).toBeGreaterThan(10);
+  // Serialized they are a little larger; the line is at 65,536.
+  expect(Math.max(...chunks.map((chunk) => chunk.length))).toBeLessThan(65_000);
+  expect(Math.max(...chunks.map((chunk) => chunk.buffer.byteLength))).toBeLessThan(65_000);
+});
