@@ -1,6 +1,5 @@
 /** Writes, syncs and creations that take their time and overlap, as those of a browser do. */
 import { expect, test } from "vitest";
-import { objectGeometry } from "../../src/hosts/durable-object/host.ts";
 import { MemoryLogStorage } from "../../src/hosts/memory/log-storage.ts";
 import { WasmqError } from "../../src/ports/error.ts";
 import type { StorageWrite } from "../../src/ports/log-storage.ts";
@@ -88,7 +87,14 @@ test("no room for a CommitLog file is over when there is room", async () => {
 
 test("a host that is started again and again looks at a bounded part of the log", async () => {
   let storage = new MemoryLogStorage();
-  const { flushConsumeQueueThoroughBytes } = objectGeometry;
+  // As in a Durable Object, where nothing is due by time.
+  const store = {
+    mappedFileSizeCommitLog: 16 * 1024 * 1024,
+    flushIntervalCommitLogMs: Number.POSITIVE_INFINITY,
+    flushIntervalConsumeQueueMs: Number.POSITIVE_INFINITY,
+    flushConsumeQueueThoroughIntervalMs: Number.POSITIVE_INFINITY,
+    flushConsumeQueueThoroughBytes: 2 * 1024 * 1024,
+  };
   for (let life = 0; life < 8; life++) {
     let looked = 0;
     const readNow = storage.readNow.bind(storage);
@@ -98,8 +104,8 @@ test("a host that is started again and again looks at a bounded part of the log"
       if (file.startsWith("commitlog/")) looked += into.findLastIndex((byte) => byte !== 0) + 1;
       return read;
     };
-    const broker = await MemoryBroker.start({ store: objectGeometry }, storage);
-    expect(looked, `life ${life}`).toBeLessThan(2 * flushConsumeQueueThoroughBytes + 2_000_000);
+    const broker = await MemoryBroker.start({ store }, storage);
+    expect(looked, `life ${life}`).toBeLessThan(2 * store.flushConsumeQueueThoroughBytes + 2_000_000);
     const client = broker.connect();
     // Less than by which ConsumeQueues are written within one life.
     for (let i = 0; i < 150; i++) await client.send("T", "x".repeat(10_000));
