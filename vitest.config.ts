@@ -23,7 +23,16 @@ export default defineConfig({
           environment: "node",
           include: ["test/**/*.test.ts"],
           // Run in the page or the Worker itself; what drives them from outside is in folders below.
-          exclude: ["test/hosts/browser/*.test.ts", "test/hosts/durable-object/*.test.ts"],
+          exclude: ["test/hosts/browser/*.test.ts", "test/hosts/durable-object/*.test.ts", "test/interop/**"],
+        },
+      },
+      {
+        test: {
+          name: "interop",
+          environment: "node",
+          include: ["test/interop/**/*.test.ts"],
+          // Alone: beside browsers and workerd, JVMs on two cores take longer than their clients wait.
+          sequence: { groupOrder: 1 },
         },
       },
       {
