@@ -31,8 +31,9 @@ export default defineConfig({
           name: "interop",
           environment: "node",
           include: ["test/interop/**/*.test.ts"],
-          // Alone: beside browsers and workerd, JVMs on two cores take longer than their clients wait.
+          // Alone: beside browsers and workerd, JVMs on two cores take longer than their clients wait. Most of it is waiting.
           sequence: { groupOrder: 1 },
+          maxWorkers: 2,
         },
       },
       {
