@@ -12,7 +12,6 @@ const root = join(import.meta.dirname, "../../web-demo");
 const configFile = join(root, "vite.config.ts");
 const groups = ["warehouse", "billing"];
 
-/** A busy machine may take its time. */
 /** Longer than until the next periodic rebalance, by which a group that missed a change finds out. */
 const within = { timeout: 45_000 };
 
