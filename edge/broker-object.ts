@@ -53,7 +53,13 @@ export class BrokerObject extends DurableObject<Env> {
       }
       if (pathname.endsWith("/import") && request.method === "POST" && request.body !== null) {
         const { body } = request;
-        await this.#broker.refill(async (storage) => void (await importStore(body, storage)));
+        try {
+          await this.#broker.refill(async (storage) => void (await importStore(body, storage)));
+        } catch (error) {
+          // Who is still sending hears of it only when all was taken.
+          if (!body.locked) await body.pipeTo(new WritableStream()).catch(() => {});
+          throw error;
+        }
         return Response.json({ imported: true });
       }
     } catch (error) {
