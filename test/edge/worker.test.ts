@@ -53,10 +53,11 @@ test("what is sent by HTTP is received by HTTP, again until the offsets are move
   timeout: timeoutMs,
 }, async () => {
   const edge = await bundle.start();
-  const sent = await send(edge, "T", "one", "?tag=A&keys=k1%20k2");
+  // Keys by which the two are in two queues.
+  const sent = await send(edge, "T", "one", "?tag=A&keys=k1%20k2&shardingKey=a");
   expect(sent.status).toBe(201);
   expect(await sent.json()).toMatchObject({ brokerName: "broker-a", queueOffset: 0 });
-  await send(edge, "T", "two");
+  await send(edge, "T", "two", "?shardingKey=b");
   for (let again = 0; again < 2; again++) {
     expect((await receive(edge, "T", "group=G")).map(text).sort()).toEqual(["one", "two"]);
   }
