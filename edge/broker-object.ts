@@ -48,7 +48,7 @@ export class BrokerObject extends DurableObject<Env> {
     const { pathname } = new URL(request.url);
     try {
       if (pathname.endsWith("/export") && request.method === "GET") {
-        const archive = streamOf(exportStore(this.#broker.storage));
+        const archive = streamOf(exportStore(this.#broker.storage, this.#broker.exportSettings));
         return new Response(archive, { headers: { "Content-Type": "application/x-tar" } });
       }
       if (pathname.endsWith("/import") && request.method === "POST" && request.body !== null) {

@@ -21,7 +21,7 @@ const waitSecondsMax = 30;
 /**
  * Sending and receiving for those who speak HTTP only.
  *
- * - `POST /topics/:topic/messages`, the body being the message's; `tag`, `keys`, `shardingKey`, `delayLevel` in the query.
+ * - `POST /topics/:topic/messages`, the body being the message's; `tag`, `keys`, `shardingKey`, `delayLevel`, `delayMs`, `deliverAtMs` in the query.
  * - `GET /topics/:topic/messages?group=G`, with `max` (32) and `wait` (seconds, 0): messages behind the group's offsets, bodies
  *   as base64. They come again until the offsets are moved.
  * - `POST /topics/:topic/offsets?group=G` with `[{brokerName, queueId, offset}]`: the next offsets to read.
@@ -36,6 +36,8 @@ rest.post("/:topic/messages", bodyOf(messageBodyBytesMax), async (context) => {
     ...optional("tag", query("tag")),
     ...optional("keys", query("keys")?.split(" ")),
     ...optional("delayLevel", integer("delayLevel", query("delayLevel"))),
+    ...optional("delayMs", integer("delayMs", query("delayMs"))),
+    ...optional("deliverAtMs", integer("deliverAtMs", query("deliverAtMs"))),
   };
   return withClient(context, async (client) => {
     const producer = client.producer({ group: "REST" });
@@ -182,7 +184,7 @@ function required(name: string, value: string | undefined): string {
 
 function integer(name: string, value: string | undefined): number | undefined {
   if (value === undefined) return undefined;
-  if (!/^\d{1,9}$/.test(value)) throw new WasmqError("INVALID_PARAMETER", `${name} is no number: ${value}`);
+  if (!/^\d{1,15}$/.test(value)) throw new WasmqError("INVALID_PARAMETER", `${name} is no number: ${value}`);
   return Number(value);
 }
 

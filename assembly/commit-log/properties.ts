@@ -14,39 +14,51 @@ import { hashUtf8 } from "../hash/java-string";
 const NAME_VALUE: i32 = 1;
 const ENTRY: i32 = 2;
 
-/** "TAGS" and "__CRC32#" as the words that a little-endian load makes of them. */
+/** "TAGS", "KEYS", "UNIQ_KEY" and "__CRC32#" as the words that a little-endian load makes of them. */
 const TAGS: u32 = 0x53474154;
+const KEYS: u32 = 0x5359454b;
+const UNIQUE_KEY_NAME: u64 = (u64(0x59454b5f) << 32) | 0x51494e55;
 const CRC_NAME: u64 = (u64(0x23323343) << 32) | 0x52435f5f;
 
 export const CRC_PROPERTY_BYTES: i32 = 20;
 
 /** The tags code as its low half: String.hashCode of the TAGS property, 0 without one. */
 export function tagsHash(at: usize, length: i32): i32 {
-  walk(at, length);
-  return tagsLength > 0 ? hashUtf8(tagsAt, tagsLength) : 0;
+  findIndexed(at, length);
+  return indexedTagsLength > 0 ? hashUtf8(indexedTags, indexedTagsLength) : 0;
 }
 
 /** tagsHash(), after dropping every `__CRC32#` entry (MessageUtils.deleteProperty); keptLength is the length that is left. */
 export function tagsHashWithoutCrc(at: usize, length: i32): i32 {
-  walk(at, length);
+  findIndexed(at, length);
   if (crcFound) {
     length = dropCrcProperties(at, length);
-    walk(at, length);
+    findIndexed(at, length);
   }
   keptLength = length;
-  return tagsLength > 0 ? hashUtf8(tagsAt, tagsLength) : 0;
+  return indexedTagsLength > 0 ? hashUtf8(indexedTags, indexedTagsLength) : 0;
 }
 
 export let keptLength: i32 = 0;
 
-// What walk() came across: the value of the last TAGS, and whether there is a `__CRC32#`.
-let tagsAt: usize = 0;
-let tagsLength: i32 = 0;
+/** What findIndexed() came across: the values of the last UNIQ_KEY, KEYS and TAGS; their lengths are 0 where there is none. */
+export let indexedUniqueKey: usize = 0;
+export let indexedUniqueKeyLength: i32 = 0;
+export let indexedKeys: usize = 0;
+export let indexedKeysLength: i32 = 0;
+export let indexedTags: usize = 0;
+export let indexedTagsLength: i32 = 0;
+/** And whether there is a `__CRC32#`. */
 let crcFound: bool = false;
 
-/** Separators are found sixteen bytes at a time, whatever the entries' lengths: a search from each entry waits for the last one. */
-function walk(at: usize, length: i32): void {
-  tagsLength = 0;
+/**
+ * Looks for the properties that the store knows records by. Separators are found sixteen bytes at a time, whatever the entries' lengths: a
+ * search from each entry waits for the last one.
+ */
+export function findIndexed(at: usize, length: i32): void {
+  indexedUniqueKeyLength = 0;
+  indexedKeysLength = 0;
+  indexedTagsLength = 0;
   crcFound = false;
   const end = at + usize(length);
   const separators = i8x16.splat(ENTRY as i8);
@@ -62,8 +74,18 @@ function walk(at: usize, length: i32): void {
       const name = load<u32>(entry);
       if (name === TAGS) {
         if (load<u8>(entry, 4) === NAME_VALUE && entry + 5 < next) {
-          tagsAt = entry + 5;
-          tagsLength = i32(next - tagsAt);
+          indexedTags = entry + 5;
+          indexedTagsLength = i32(next - indexedTags);
+        }
+      } else if (name === KEYS) {
+        if (load<u8>(entry, 4) === NAME_VALUE && entry + 5 < next) {
+          indexedKeys = entry + 5;
+          indexedKeysLength = i32(next - indexedKeys);
+        }
+      } else if (name === u32(UNIQUE_KEY_NAME)) {
+        if (load<u64>(entry) === UNIQUE_KEY_NAME && load<u8>(entry, 8) === NAME_VALUE && entry + 9 < next) {
+          indexedUniqueKey = entry + 9;
+          indexedUniqueKeyLength = i32(next - indexedUniqueKey);
         }
       } else if (name === u32(CRC_NAME)) {
         crcFound = crcFound || isCrcEntry(entry, next);
@@ -118,6 +140,70 @@ export function endsWithCrcProperty(at: usize, length: i32): bool {
     load<u8>(entry, 8) === NAME_VALUE &&
     (entry === at || load<u8>(entry - 1) === ENTRY)
   );
+}
+
+/** So many bytes of a property CRC may be damaged for the rest to tell that it was one: no property of an application comes as near. */
+const CRC_DAMAGED_BYTES_MAX: i32 = 4;
+
+/**
+ * Whether properties that end at `end`, and not in a property CRC, did so before they were damaged: most of it is there, or the last byte
+ * is NUL, which a sector that never reached the medium leaves and which ends no properties otherwise. What lies before `end` is looked
+ * at whatever the lengths in the record say, for they may be what is damaged.
+ */
+export function lostCrcProperty(end: usize, length: i32): bool {
+  if (length > 0 && load<u8>(end - 1) === 0) return true;
+  const entry = end - usize(CRC_PROPERTY_BYTES);
+  let same = i32(load<u8>(entry, 8) === NAME_VALUE) + i32(load<u8>(entry, 19) === ENTRY);
+  const differing = load<u64>(entry) ^ CRC_NAME;
+  for (let bit: u64 = 0; bit < 64; bit += 8) same += i32(((differing >> bit) & 0xff) === 0);
+  for (let digit: usize = 9; digit < 19; digit++) same += i32(u32(load<u8>(entry + digit)) - 0x30 < 10);
+  return same >= CRC_PROPERTY_BYTES - CRC_DAMAGED_BYTES_MAX;
+}
+
+/**
+ * How much of these properties ends in an entry: the last one has a name and 0x01, or there is none. What follows is none of anybody's
+ * properties. Apache makes the last entry itself, also behind those of a batch's items, which it takes as they come.
+ */
+export function entriesLength(at: usize, length: i32): i32 {
+  let end = at + usize(length);
+  while (end > at && !isLastEntry(at, end)) {
+    end--;
+    while (end > at && load<u8>(end - 1) !== ENTRY) end--;
+  }
+  return i32(end - at);
+}
+
+/**
+ * Whether what ends at `end` and begins at `at` has an entry as its last. Apache makes its last one out of a Java string: it is UTF-8,
+ * which what an older write has left seldom is. A property CRC is none: where it is whole it is looked for before.
+ */
+export function isLastEntry(at: usize, end: usize): bool {
+  let byte = end - 1;
+  if (load<u8>(byte) === ENTRY) byte--;
+  const last = byte + 1;
+  let isNamed = false;
+  let isEntry = false;
+  for (; byte >= at && load<u8>(byte) !== ENTRY; byte--) {
+    // The first 0x01 counts, and it needs a name before it.
+    isEntry = isNamed;
+    if (load<u8>(byte) === NAME_VALUE) {
+      isNamed = true;
+      isEntry = false;
+    }
+  }
+  return isEntry && !isCrcEntry(byte + 1, last) && isUtf8(byte + 1, last);
+}
+
+function isUtf8(at: usize, end: usize): bool {
+  while (at < end) {
+    const first = load<u8>(at++);
+    if (first < 0x80) continue;
+    if (first < 0xc2 || first > 0xf4) return false;
+    for (let more = 1 + i32(first >= 0xe0) + i32(first >= 0xf0); more > 0; more--) {
+      if (at === end || (load<u8>(at++) & 0xc0) !== 0x80) return false;
+    }
+  }
+  return true;
 }
 
 /** Whether the property CRC that stands here says `crc`. */

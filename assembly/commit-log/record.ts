@@ -39,7 +39,10 @@ import {
   crcPropertyGrowth,
   crcPropertySays,
   endsWithCrcProperty,
+  entriesLength,
+  isLastEntry,
   keptLength,
+  lostCrcProperty,
   storeCrcProperty,
   storeEntryEnd,
   tagsHash,
@@ -54,6 +57,7 @@ export const BAD_MAGIC: i32 = 3;
 export const BAD_LENGTH: i32 = 4;
 export const BAD_CRC: i32 = 5;
 export const WRONG_OFFSET: i32 = 6;
+export const OTHER_MESSAGE: i32 = 7;
 
 /** What encodeRecord and encodeBatch refuse instead of writing it. */
 export const REFUSED: i32 = -1;
@@ -83,7 +87,9 @@ export function encodeRecord(
 ): i32 {
   if (topicLength > TOPIC_V2_BYTES_MAX) return REFUSED;
   const tags = tagsHashWithoutCrc(PROPERTIES_STAGE, propertiesLength);
-  const kept = keptLength;
+  if (keptLength > PROPERTIES_BYTES_MAX) return REFUSED;
+  // Without a CRC, what does not end in an entry passes for damage.
+  const kept = propertyCrc ? keptLength : entriesLength(PROPERTIES_STAGE, keptLength);
   const length = kept + (propertyCrc ? crcPropertyGrowth(PROPERTIES_STAGE, kept) : 0);
   if (length > PROPERTIES_BYTES_MAX) return REFUSED;
 
@@ -156,6 +162,8 @@ export let foundTopicLength: i32 = 0;
 export let foundProperties: usize = 0;
 export let foundPropertiesLength: i32 = 0;
 export let foundStoreTimestamp: usize = 0;
+/** Of a valid record: how many of its bytes a checksum covers, all of them or those of its body. */
+export let foundCoveredBytes: i32 = 0;
 
 /**
  * Reads lengths, trusting none: VALID when they add up to the record's size within the `available` bytes, else what is wrong.
@@ -203,15 +211,31 @@ export function check(at: usize, available: i32, physicalOffset: i64): i32 {
   return loadI64(at + PHYSICAL_OFFSET) === physicalOffset ? VALID : WRONG_OFFSET;
 }
 
-/** Of the located record: its property CRC if it has one, which covers everything; else its body CRC, which a body must have. */
+/**
+ * Of the located record: its property CRC if it has one, which covers everything; else its body CRC, which a body must have. A record
+ * that has lost its property CRC does not pass for one that never had it: what an older write has left in a sector that never reached the
+ * medium is no property.
+ */
 function crcHolds(at: usize): bool {
   const start: u32 = 0xffffffff;
+  const end = foundProperties + usize(foundPropertiesLength);
   if (endsWithCrcProperty(foundProperties, foundPropertiesLength)) {
-    const covered = foundProperties + usize(foundPropertiesLength - CRC_PROPERTY_BYTES);
+    const covered = end - usize(CRC_PROPERTY_BYTES);
+    foundCoveredBytes = i32(end - at);
     return crcPropertySays(covered, ~advance(start, at, i32(covered - at)) & CRC_MASK);
   }
+  if (lostCrcProperty(end, foundPropertiesLength)) return false;
+  if (foundPropertiesLength > 0 && !isLastEntry(foundProperties, end)) return false;
+  foundCoveredBytes = foundBodyLength;
   if (foundBodyLength === 0) return true;
   return loadI32(at + BODY_CRC) === i32(~advance(start, foundBody, foundBodyLength) & CRC_MASK);
+}
+
+/** When the record at `at` was stored, unchecked; NaN where there is no room for one. */
+export function storeTimestamp(at: usize, available: i32): f64 {
+  if (available < RECORD_BYTES_MIN) return NaN;
+  const bornHostLength = (loadI32(at + SYS_FLAG) & BORN_HOST_V6) !== 0 ? HOST_V6_BYTES : HOST_V4_BYTES;
+  return f64(loadI64(at + BORN_HOST + bornHostLength + STORE_TIMESTAMP_AFTER_BORN_HOST));
 }
 
 /**

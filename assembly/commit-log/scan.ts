@@ -4,6 +4,7 @@ import { PHYSICAL_OFFSET, QUEUE_ID, QUEUE_OFFSET, RECORD_BYTES_MIN, SIZE, SYS_FL
 import { tagsHash } from "./properties";
 import {
   check,
+  foundCoveredBytes,
   foundProperties,
   foundPropertiesLength,
   foundStoreTimestamp,
@@ -25,7 +26,7 @@ import {
 //   40  i32  length of the topic
 //   44  i32  position of the properties
 //   48  i32  length of the properties
-//   52       unused
+//   52  i32  bytes that a checksum covers: all, or those of the body
 
 export const ENTRIES_MAX: i32 = 4096;
 const ENTRY_BYTES: usize = 56;
@@ -57,6 +58,7 @@ export function scanRecords(region: usize, from: i32, limit: i32, physicalOffset
     store<i32>(entry, foundTopicLength, 40);
     store<i32>(entry, i32(foundProperties - region), 44);
     store<i32>(entry, foundPropertiesLength, 48);
+    store<i32>(entry, foundCoveredBytes, 52);
     entry += ENTRY_BYTES;
     count++;
     position += size;

@@ -5,7 +5,8 @@ import { RESULT } from "../memory";
 //
 //    0  i64  physical offset of the record
 //    8  i32  size of the record
-//   12  i64  tags code: String.hashCode(TAGS) with its sign extended, 0 without tags; a deliver time in a delay queue
+//   12  i64  tags code: String.hashCode(TAGS) with its sign extended, 0 without tags; a deliver time in a delay queue; below -2^31
+//            a place in a ConsumeQueueExt, where Apache had one: 80 in the first byte
 //
 // The units below a queue's first offset are pre-blank: offset 0, size 7FFFFFFF, tags code 0.
 
@@ -51,7 +52,8 @@ const COMPARE_ALL_MAX: i32 = 8;
 
 /**
  * Writes the indices of the units with one of the `hashes` (ascending, in FILTER_HASHES) as tags code, plus `base`, to
- * FILTER_INDICES; returns their number. Every loop stores every index and keeps it by moving on, which costs no branch to
+ * FILTER_INDICES; returns their number. Units with a place in an extension may have any tags: they are among them, and consumers look
+ * at the tags themselves. Every loop stores every index and keeps it by moving on, which costs no branch to
  * mispredict.
  */
 export function filterUnits(at: usize, count: i32, hashes: i32, base: i32): i32 {
@@ -62,7 +64,9 @@ export function filterUnits(at: usize, count: i32, hashes: i32, base: i32): i32 
     const blank = bswap<i32>(PRE_BLANK_SIZE);
     for (let index: i32 = 0; index < count; index++) {
       store<i32>(out, base + index);
-      out += usize(i32(load<u64>(at, 12) === code) & i32(load<i32>(at, 8) !== blank)) << 2;
+      const found = load<u64>(at, 12);
+      const matches = i32(found === code) | i32((found & 0xff) === 0x80);
+      out += usize(matches & i32(load<i32>(at, 8) !== blank)) << 2;
       at += usize(UNIT_BYTES);
     }
   } else if (hashes <= COMPARE_ALL_MAX) {
@@ -76,18 +80,64 @@ export function filterUnits(at: usize, count: i32, hashes: i32, base: i32): i32 
       const low = i32x4.splat(i32(code));
       const known = v128.any_true(v128.or(i32x4.eq(low, first), i32x4.eq(low, second)));
       store<i32>(out, base + index);
-      out += usize(i32(known) & i32(i64(i32(code)) === code) & isWritten(at)) << 2;
+      const matches = (i32(known) & i32(i64(i32(code)) === code)) | isExtended(at);
+      out += usize(matches & isWritten(at)) << 2;
       at += usize(UNIT_BYTES);
     }
   } else {
     for (let index: i32 = 0; index < count; index++) {
       const code = loadI64(at + UNIT_TAGS);
       store<i32>(out, base + index);
-      out += usize(i32(isFound(i32(code), hashes)) & i32(i64(i32(code)) === code) & isWritten(at)) << 2;
+      const matches = (i32(isFound(i32(code), hashes)) & i32(i64(i32(code)) === code)) | isExtended(at);
+      out += usize(matches & isWritten(at)) << 2;
       at += usize(UNIT_BYTES);
     }
   }
   return i32((out - FILTER_INDICES) >> 2);
+}
+
+/**
+ * Writes the indices of units whose tags code is one bit away from one of the `hashes` in FILTER_HASHES, and equal to none of them nor to
+ * another unit's, to FILTER_INDICES; returns their number. A tag that messages have comes more than once; a bit that turned makes a code
+ * that stands alone.
+ */
+export function nearUnits(at: usize, count: i32, hashes: i32): i32 {
+  let out = FILTER_INDICES;
+  for (let index: i32 = 0; index < count; index++) {
+    const unit = at + usize(index) * usize(UNIT_BYTES);
+    if (!isWritten(unit)) continue;
+    const code = loadI64(unit + UNIT_TAGS);
+    let isNear = false;
+    for (let i: i32 = 0; i < hashes; i++) {
+      const differing = code ^ i64(load<i32>(FILTER_HASHES + (usize(i) << 2)));
+      if (differing === 0) {
+        isNear = false;
+        break;
+      }
+      isNear = isNear || popcnt(differing) === 1;
+    }
+    if (!isNear || !isAlone(at, count, index)) continue;
+    store<i32>(out, index);
+    out += 4;
+  }
+  return i32((out - FILTER_INDICES) >> 2);
+}
+
+/** Whether no other unit has the same tags code. Those nearby are looked at first: a common one is met soon. */
+function isAlone(at: usize, count: i32, index: i32): bool {
+  const code = load<u64>(at + usize(index) * usize(UNIT_BYTES), 12);
+  for (let distance: i32 = 1; distance < count; distance++) {
+    const before = index - distance;
+    const behind = index + distance;
+    if (before >= 0 && load<u64>(at + usize(before) * usize(UNIT_BYTES), 12) === code) return false;
+    if (behind < count && load<u64>(at + usize(behind) * usize(UNIT_BYTES), 12) === code) return false;
+  }
+  return true;
+}
+
+/** ConsumeQueueExt.isExtAddr, but for places that no file is long enough for. */
+function isExtended(at: usize): i32 {
+  return i32(load<u8>(at, UNIT_TAGS) === 0x80);
 }
 
 function isWritten(at: usize): i32 {

@@ -2,8 +2,23 @@
 
 /** String.hashCode of what Java's UTF-8 decoder makes of these bytes. */
 export function hashUtf8(at: usize, length: i32): i32 {
+  return hashUtf8From(0, at, length);
+}
+
+/** The same of a text that follows one whose hash is `h`. */
+export function hashUtf8From(h: i32, at: usize, length: i32): i32 {
   const end = at + usize(length);
-  let h: i32 = 0;
+  // Four at a time: a step waits for the one before it.
+  for (; at + 4 <= end; at += 4) {
+    const four = load<u32>(at);
+    if (four & 0x80808080) break;
+    h =
+      h * 923521 +
+      i32(four & 0xff) * 29791 +
+      i32((four >> 8) & 0xff) * 961 +
+      i32((four >> 16) & 0xff) * 31 +
+      i32(four >> 24);
+  }
   for (; at < end; at++) {
     const byte = i32(load<u8>(at));
     if (byte >= 0x80) return hashBeyondAscii(h, at, end);

@@ -1,16 +1,10 @@
 import { archiveChunkBytes, exportedAtOnceBytesMax } from "../limits.ts";
 import { WasmqError } from "../ports/error.ts";
 import type { FileStat, LogStorage } from "../ports/log-storage.ts";
+import type { StoreSettings } from "../ports/store-settings.ts";
 import { encodeUtf8 } from "../ports/text.ts";
 import { fileNameOffset } from "../store/file-name.ts";
-import {
-  brokerConfFile,
-  printBrokerConf,
-  type StoreSettings,
-  settingsOf,
-  sizesOf,
-  storedConf,
-} from "../store/settings.ts";
+import { brokerConfFile, printBrokerConf, settingsOf, sizesOf, storedConf } from "../store/settings.ts";
 import { dataRanges, eachDataRun } from "./data-ranges.ts";
 import { paddingOf } from "./tar-header.ts";
 import { endOfArchive, startOfFile } from "./tar-writer.ts";
@@ -23,6 +17,8 @@ import { endOfArchive, startOfFile } from "./tar-writer.ts";
  * The caller holds the store (`lock`): a stopped one, or one whose engine runs on this storage. Of a running one it is what a
  * `kill -9` at some moment of the export might have left: every message acknowledged before the export began is in it. `abort`
  * is in it then, so that whoever opens it recovers first; a store that was stopped cleanly has none, and needs no recovery.
+ *
+ * What IndexFiles have room for, their sizes don't tell: where neither the settings nor the `broker.conf` say it, Apache's default is said.
  *
  * `settings` go before what the store's own `broker.conf` says, and that before what its files' sizes tell; Apache's
  * defaults hold for the rest. Throws STORE_UNREADABLE for files that contradict them and for a store whose import has not ended.
@@ -52,7 +48,10 @@ export async function* exportStore(storage: LogStorage, settings: StoreSettings 
   // What ConsumeQueues and offsets point to was in the CommitLog before them; and a message's topic is read after the message.
   const after = await filesOf(storage);
   checkSizes(after, known);
-  for (const stat of after) if (isMessages(stat)) yield* file(storage, stat, known);
+  for (const stat of after) {
+    // The oldest may have expired meanwhile.
+    if (isMessages(stat) && !(await isGone(storage, stat))) yield* file(storage, stat, known);
+  }
   for (const stat of after) if (isTopics(stat)) yield* file(storage, stat, known);
   const abort = [...before, ...after].find(({ name }) => name === abortFile);
   // Apache writes its process id into it, which means nothing elsewhere.
@@ -73,6 +72,10 @@ function isMessages({ name }: FileStat): boolean {
 
 function isTopics({ name }: FileStat): boolean {
   return name.startsWith("config/topics.json");
+}
+
+async function isGone(storage: LogStorage, { name, sizeBytes }: FileStat): Promise<boolean> {
+  return sizeBytes > 0 && (await storage.read(name, 0, new Uint8Array(1))) === 0;
 }
 
 /** The size that a file has where it is mapped whole, whatever this host keeps of it. */

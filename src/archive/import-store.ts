@@ -1,6 +1,7 @@
 import { archiveFilesMax, brokerConfBytesMax, importBatchBytesMax } from "../limits.ts";
 import { WasmqError } from "../ports/error.ts";
 import type { FileStat, LogStorage, StorageWrite } from "../ports/log-storage.ts";
+import type { StoreSettings } from "../ports/store-settings.ts";
 import { encodeUtf8 } from "../ports/text.ts";
 import {
   type BrokerConf,
@@ -8,7 +9,6 @@ import {
   importMark,
   parseBrokerConf,
   printBrokerConf,
-  type StoreSettings,
   settingsOf,
   sizesOf,
 } from "../store/settings.ts";

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 import { parseArgs } from "node:util";
+import { check, checkOptions, exitCheckUsage } from "./check.ts";
 import { exportOptions, exportTo } from "./export.ts";
 import { exitUsage } from "./failure.ts";
 import { importFrom, importOptions } from "./import.ts";
-import { start, startOptions } from "./start.ts";
+import { broker, brokerOptions, namesrv, namesrvOptions, start, startOptions } from "./serve.ts";
 import { usage } from "./usage.ts";
 
 interface Parsed {
@@ -14,8 +15,11 @@ interface Parsed {
 /** Each command's options, and what it does with them; it gives the exit code. */
 const commands = {
   start: { options: startOptions, allowPositionals: false, run: start },
+  namesrv: { options: namesrvOptions, allowPositionals: false, run: namesrv },
+  broker: { options: brokerOptions, allowPositionals: false, run: broker },
   export: { options: exportOptions, allowPositionals: true, run: exportTo },
   import: { options: importOptions, allowPositionals: true, run: importFrom },
+  check: { options: checkOptions, allowPositionals: true, run: check },
 } as const;
 
 async function main(args: readonly string[]): Promise<number> {
@@ -31,7 +35,7 @@ async function main(args: readonly string[]): Promise<number> {
     parsed = parseArgs({ args: args.slice(named ? 1 : 0), options: { ...options }, allowPositionals }) as Parsed;
   } catch (error) {
     console.error(`wasmq: ${error instanceof Error ? error.message : error}\n\n${usage}`);
-    return exitUsage;
+    return name === "check" ? exitCheckUsage : exitUsage;
   }
   if (parsed.values["help"]) {
     console.log(usage);

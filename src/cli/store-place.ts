@@ -20,7 +20,8 @@ export function placeOf(named: string | undefined): Place {
   return { kind: named.endsWith(".tar") && !isDirectory(named) ? "archive" : "directory", path: named };
 }
 
-export function storeOption(given: string | boolean | undefined): string {
+export function storeOption(said: string | boolean | undefined): string {
+  const given = said ?? (process.env["WASMQ_STORE"] || undefined);
   if (given === "") throw new UsageError("--store needs a value");
   if (given === "memory") throw new UsageError("a store in memory is gone with its process");
   return typeof given === "string" ? given : join(homedir(), ".wasmq", "store");

@@ -1,6 +1,7 @@
 import { answerBytesPartialMax, sendBytesInFlightMax, sendsInFlightMax } from "../limits.ts";
 import { encodeUtf8 } from "../ports/text.ts";
 import { PartialFrames } from "../protocol/remoting/frame.ts";
+import { AwaitedReplies } from "./awaited-replies.ts";
 import { Budget } from "./budget.ts";
 import type { Carrier } from "./carrier.ts";
 import { type ClientClock, platformClock } from "./clock.ts";
@@ -14,12 +15,17 @@ import {
   requestCode,
   responseCode,
 } from "./connection.ts";
+import { decodeMessages } from "./decode.ts";
 import { ClientError, isLost } from "./error.ts";
+import { property, type ReceivedMessage } from "./message.ts";
 import { Producer, type ProducerOptions } from "./producer.ts";
 import { PullConsumer, type PullConsumerOptions } from "./pull-consumer.ts";
 import { PushConsumer, type PushConsumerOptions } from "./push-consumer.ts";
+import { type QueryOptions, queryMessage, viewMessage } from "./query.ts";
 import { type QueueOffset, readOffsets } from "./queue-json.ts";
 import { Routes } from "./routes.ts";
+import { SimpleConsumer, type SimpleConsumerOptions } from "./simple-consumer.ts";
+import { TransactionProducer, type TransactionProducerOptions } from "./transaction-producer.ts";
 import { UniqueKeys } from "./unique-key.ts";
 
 export interface ClientOptions {
@@ -67,6 +73,8 @@ export class Client implements ConnectionOwner {
   readonly partialFrames = new PartialFrames(answerBytesPartialMax);
   readonly routes: Routes;
   readonly uniqueKeys: UniqueKeys;
+  /** Of its producers' requests. */
+  readonly replies: AwaitedReplies;
   /** Of all sends that wait for their answers. */
   readonly sendBudget = new Budget(sendsInFlightMax, sendBytesInFlightMax);
   readonly requestTimeoutMs: number;
@@ -75,6 +83,7 @@ export class Client implements ConnectionOwner {
   readonly #onError: (error: unknown, what: string) => void;
   readonly #connections = new Map<string, Promise<Connection>>();
   readonly #producerGroups = new Map<string, number>();
+  readonly #transactionProducers = new Map<string, TransactionProducer>();
   readonly #members = new Map<string, GroupMember>();
   readonly #closing = new AbortController();
   #nameServerIndex = 0;
@@ -85,6 +94,7 @@ export class Client implements ConnectionOwner {
     if (options.nameServers.length === 0) throw new ClientError("INVALID_PARAMETER", "no NameServer is named");
     this.clock = options.clock ?? platformClock;
     this.uniqueKeys = new UniqueKeys(this.clock);
+    this.replies = new AwaitedReplies(this.clock);
     this.clientId = options.clientId ?? `js@${this.uniqueKeys.next()}`;
     this.requestTimeoutMs = options.requestTimeoutMs ?? requestTimeoutMsDefault;
     this.#nameServers = options.nameServers;
@@ -98,6 +108,12 @@ export class Client implements ConnectionOwner {
     return new Producer(this, options);
   }
 
+  /** Throws INVALID_PARAMETER if this client has one of the group. */
+  transactionProducer(options: TransactionProducerOptions): TransactionProducer {
+    this.#checkOpen();
+    return new TransactionProducer(this, options);
+  }
+
   pullConsumer(options: PullConsumerOptions): PullConsumer {
     this.#checkOpen();
     return new PullConsumer(this, options);
@@ -106,6 +122,24 @@ export class Client implements ConnectionOwner {
   pushConsumer(options: PushConsumerOptions): PushConsumer {
     this.#checkOpen();
     return new PushConsumer(this, options);
+  }
+
+  simpleConsumer(options: SimpleConsumerOptions): SimpleConsumer {
+    this.#checkOpen();
+    return new SimpleConsumer(this, options);
+  }
+
+  /**
+   * The messages of a topic that have a key, from all its brokers, oldest first; none if there is none. Rejects with TOPIC_NOT_EXIST for a
+   * topic that no NameServer knows, and with what a broker answered if it could not look.
+   */
+  queryMessage(topic: string, key: string, options: QueryOptions = {}): Promise<ReceivedMessage[]> {
+    return queryMessage(this, topic, key, options);
+  }
+
+  /** The message with this `offsetMessageId` or `messageId`, or undefined. Rejects as `queryMessage` does. */
+  viewMessage(topic: string, id: string): Promise<ReceivedMessage | undefined> {
+    return viewMessage(this, topic, id);
   }
 
   /** Stops its consumers (they commit what was consumed and leave their groups) and ends the connections. */
@@ -167,6 +201,18 @@ export class Client implements ConnectionOwner {
     await this.#unregister({ producerGroup: group });
   }
 
+  addTransactionProducer(producer: TransactionProducer): void {
+    const { group } = producer;
+    if (this.#transactionProducers.has(group)) {
+      throw new ClientError("INVALID_PARAMETER", `this client has a producer of transactions of the group ${group}`);
+    }
+    this.#transactionProducers.set(group, producer);
+  }
+
+  removeTransactionProducer(producer: TransactionProducer): void {
+    if (this.#transactionProducers.get(producer.group) === producer) this.#transactionProducers.delete(producer.group);
+  }
+
   /** Throws INVALID_PARAMETER if this client is a member of the group already. */
   addMember(member: GroupMember): void {
     this.#checkOpen();
@@ -202,14 +248,23 @@ export class Client implements ConnectionOwner {
     );
   }
 
-  asked(request: BrokerRequest): BrokerReply {
+  /** `connection`: where an answer that takes a while goes. */
+  asked(request: BrokerRequest, connection?: Connection): BrokerReply {
     const { code, fields } = request;
+    if (code === requestCode.checkTransactionState) {
+      this.#checkTransaction(request, connection);
+      return { code: responseCode.success };
+    }
     if (code === requestCode.notifyConsumerIdsChanged) {
       this.#members.get(fields["consumerGroup"] ?? "")?.idsChanged();
       return { code: responseCode.success };
     }
     if (code === requestCode.resetConsumerClientOffset) {
       this.#members.get(fields["group"] ?? "")?.resetOffsets(fields["topic"] ?? "", readOffsets(request.body));
+      return { code: responseCode.success };
+    }
+    if (code === requestCode.pushReplyMessageToClient) {
+      this.replies.arrived(request);
       return { code: responseCode.success };
     }
     if (code === requestCode.getConsumerRunningInfo) {
@@ -219,6 +274,18 @@ export class Client implements ConnectionOwner {
       return { code: responseCode.systemError, remark: `The Consumer Group <${group}> not exist in this consumer` };
     }
     return { code: responseCode.requestCodeNotSupported, remark: `request type ${code} not supported` };
+  }
+
+  /** The message says of which group it is. */
+  #checkTransaction(request: BrokerRequest, connection: Connection | undefined): void {
+    try {
+      const [message] = decodeMessages(request.body.slice(), request.fields["bname"] ?? "").messages;
+      const group = message?.properties[property.producerGroup] ?? "";
+      if (message === undefined || connection === undefined) return;
+      this.#transactionProducers.get(group)?.asked(request.fields, message, connection);
+    } catch (error) {
+      this.failed(error, "transaction check");
+    }
   }
 
   closed(connection: Connection): void {

@@ -7,6 +7,7 @@ import {
   FrameReader,
   type PartialFrames,
   prefixBytes,
+  serializeType,
   writePrefix,
 } from "../protocol/remoting/frame.ts";
 import type { Carrier, Line, LineEvents } from "./carrier.ts";
@@ -199,10 +200,13 @@ export class Connection implements LineEvents {
     return this.#opaque;
   }
 
-  #frame({ serializeType, header, body }: Frame): void {
+  #frame(frame: Frame): void {
     if (this.#isClosed) return;
-    if ((serializeType & 0x7f) !== 0) throw new FrameError(`headers of serialize type ${serializeType} are not read`);
-    const read = readHeader(header);
+    if (frame.serializeType !== serializeType.json) {
+      throw new FrameError(`headers of serialize type ${frame.serializeType} are not read`);
+    }
+    const read = readHeader(frame.header);
+    const { body } = frame;
     if ((read.flag & responseBit) !== 0) {
       this.#take(read.opaque)?.resolve({ ...read, body: body.slice() });
       return;
@@ -235,7 +239,7 @@ export class Connection implements LineEvents {
       throw new ClientError("MESSAGE_ILLEGAL", `a request of ${bytes} bytes: allowed are ${frameBytesMax}`);
     }
     const start = new Uint8Array(prefixBytes + header.length);
-    writePrefix(start, 0, header.length, body.length);
+    writePrefix(start, 0, serializeType.json, header.length, body.length);
     start.set(header, prefixBytes);
     if (this.#chunks.length === 0) this.#owner.clock.soon(() => this.#flush());
     this.#chunks.push(start);

@@ -14,7 +14,11 @@ export interface EncodedMessage {
 }
 
 /** Throws MESSAGE_ILLEGAL for what no broker would take. */
-export function encodeMessage(message: Message, uniqueKey: string, more: Record<string, string> = {}): EncodedMessage {
+export function encodeMessage(
+  message: Message,
+  uniqueKey: string,
+  more: Readonly<Record<string, string>> = {},
+): EncodedMessage {
   const body = typeof message.body === "string" ? encodeUtf8(message.body) : message.body;
   if (body.length === 0) throw new ClientError("MESSAGE_ILLEGAL", "the message body is empty");
   if (body.length > messageBodyBytesMax) {
@@ -24,7 +28,7 @@ export function encodeMessage(message: Message, uniqueKey: string, more: Record<
     );
   }
   const all: Record<string, string> = { ...message.properties };
-  const { keys, tag, delayLevel } = message;
+  const { keys, tag, delayLevel, delayMs, deliverAtMs } = message;
   if (tag !== undefined && tag !== "") all[property.tags] = tag;
   if (keys !== undefined && keys.length > 0) {
     if (keys.some((key) => key.includes(" "))) throw new ClientError("MESSAGE_ILLEGAL", "a key holds a space");
@@ -36,9 +40,19 @@ export function encodeMessage(message: Message, uniqueKey: string, more: Record<
     }
     all[property.delay] = String(delayLevel);
   }
+  if (delayMs !== undefined) all[property.timerDelayMs] = wholeMs(delayMs);
+  if (deliverAtMs !== undefined) all[property.timerDeliverMs] = wholeMs(deliverAtMs);
+  if ([delayLevel || undefined, delayMs, deliverAtMs].filter((each) => each !== undefined).length > 1) {
+    throw new ClientError("MESSAGE_ILLEGAL", "a message has one of delayLevel, delayMs and deliverAtMs");
+  }
   const messageId = all[property.uniqueKey] ?? uniqueKey;
   const properties = printProperties({ ...all, ...more, [property.uniqueKey]: messageId, [property.wait]: "true" });
   return { topic: message.topic, body, properties, messageId, flag: message.flag ?? 0 };
+}
+
+function wholeMs(ms: number): string {
+  if (!Number.isSafeInteger(ms) || ms < 0) throw new ClientError("MESSAGE_ILLEGAL", `no milliseconds: ${ms}`);
+  return String(ms);
 }
 
 export function printProperties(properties: Readonly<Record<string, string>>): string {

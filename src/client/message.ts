@@ -17,6 +17,9 @@ export interface Message {
   readonly properties?: Readonly<Record<string, string>>;
   /** RocketMQ's delay level, from 1 (1 s by default) to 18 (2 h by default). */
   readonly delayLevel?: number;
+  /** Instead of a level: so many milliseconds after the broker took it, or from a time on, in milliseconds since 1970. Three days at most. */
+  readonly delayMs?: number;
+  readonly deliverAtMs?: number;
   /** Kept with the message, of no meaning to the broker. */
   readonly flag?: number;
 }
@@ -49,18 +52,44 @@ export interface ReceivedMessage {
   readonly reconsumeTimes: number;
 }
 
+/** What came back to a request: a message that its broker handed on, stored or not. */
+export type Reply = Pick<
+  ReceivedMessage,
+  | "topic"
+  | "messageId"
+  | "body"
+  | "tag"
+  | "keys"
+  | "properties"
+  | "flag"
+  | "bornTimestampMs"
+  | "bornHost"
+  | "storeTimestampMs"
+  | "storeHost"
+>;
+
 /** Properties of MessageConst that this client writes or reads. */
 export const property = {
   keys: "KEYS",
   tags: "TAGS",
   wait: "WAIT",
   delay: "DELAY",
+  timerDelayMs: "TIMER_DELAY_MS",
+  timerDeliverMs: "TIMER_DELIVER_MS",
   uniqueKey: "UNIQ_KEY",
+  transactionPrepared: "TRAN_MSG",
+  producerGroup: "PGROUP",
   shardingKey: "__SHARDINGKEY",
   retryTopic: "RETRY_TOPIC",
   originMessageId: "ORIGIN_MESSAGE_ID",
   reconsumeTime: "RECONSUME_TIME",
   maxReconsumeTimes: "MAX_RECONSUME_TIMES",
+  popCheckPoint: "POP_CK",
+  cluster: "CLUSTER",
+  correlationId: "CORRELATION_ID",
+  replyToClient: "REPLY_TO_CLIENT",
+  timeToLive: "TTL",
+  messageType: "MSG_TYPE",
 } as const;
 
 export const retryTopicPrefix = "%RETRY%";

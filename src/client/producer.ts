@@ -1,4 +1,6 @@
 import { cachedRoutesMax, onewayUnsentBytesMax } from "../limits.ts";
+import { decodeBase64Url } from "../ports/base64-url.ts";
+import { decodeUtf8 } from "../ports/text.ts";
 import { backOffMs } from "./back-off.ts";
 import type { Client } from "./client.ts";
 import { sleep } from "./clock.ts";
@@ -7,7 +9,14 @@ import { type Fields, numberField, type Response, requestCode, responseCode } fr
 import { type EncodedMessage, encodeBatch, encodeMessage, printProperties } from "./encode.ts";
 import { ClientError, isLost } from "./error.ts";
 import { javaHash } from "./java-hash.ts";
-import { type Message, type MessageQueue, property, retryTopicPrefix } from "./message.ts";
+import {
+  type Message,
+  type MessageQueue,
+  property,
+  type ReceivedMessage,
+  type Reply,
+  retryTopicPrefix,
+} from "./message.ts";
 import { defaultTopicQueueNums, keepAtMost } from "./routes.ts";
 
 export interface ProducerOptions {
@@ -43,6 +52,14 @@ export interface SendResult {
   readonly queue: MessageQueue;
   /** Of a batch, that of its first message. */
   readonly queueOffset: number;
+  /** Of a message that waits for its time (`delayMs`, `deliverAtMs`): what `recall` takes. */
+  readonly recallHandle?: string;
+}
+
+export interface RecallOptions {
+  readonly signal?: AbortSignal;
+  /** Default: the producer's sendTimeoutMs. */
+  readonly timeoutMs?: number;
 }
 
 const statuses = new Map<number, SendStatus>([
@@ -61,6 +78,9 @@ const retriedCodes: ReadonlySet<number> = new Set([
   responseCode.noBuyerId,
   responseCode.notInCurrentUnit,
 ]);
+
+/** MessageSysFlag. */
+const transactionPrepared = 4;
 
 /** One request to send, whatever the queue. */
 interface Sending {
@@ -82,6 +102,7 @@ export class Producer {
   readonly #retriesMax: number;
   readonly #compressFromBytes: number;
   readonly #turns = new Map<string, number>();
+  #known: Promise<void> | undefined;
   #isClosed = false;
 
   /** Made by `Client.producer`. */
@@ -99,8 +120,68 @@ export class Producer {
    * `ClientError`, or the signal's reason. After CONNECTION_CLOSED, REQUEST_TIMEOUT or an abort nobody knows whether the message
    * was stored; a retry after such a failure may have stored it twice.
    */
-  async send(message: Message | readonly Message[], options: SendOptions = {}): Promise<SendResult> {
-    const sending = this.#prepare(message, options);
+  send(message: Message | readonly Message[], options: SendOptions = {}): Promise<SendResult> {
+    return this.#sendPrepared(() => this.#prepare(message, options), options);
+  }
+
+  /** Sends the first half of a transaction: see `TransactionProducer`. Rejects as `send` does. */
+  sendHalf(message: Message, options: SendOptions): Promise<SendResult> {
+    const half = { [property.transactionPrepared]: "true", [property.producerGroup]: this.group };
+    return this.#sendPrepared(() => {
+      const { fields, ...sending } = this.#prepare(message, options, half);
+      return { ...sending, fields: { ...fields, f: Number(fields["f"]) | transactionPrepared } };
+    }, options);
+  }
+
+  /**
+   * Sends a message and waits for what a consumer replies to it, until the time for both is over. Rejects as `send` does; with
+   * REQUEST_TIMEOUT also if nobody replies in time.
+   */
+  async request(message: Message, options: SendOptions = {}): Promise<Reply> {
+    const timeoutMs = options.timeoutMs ?? this.#sendTimeoutMs;
+    const correlationId = this.#client.uniqueKeys.next();
+    const awaited = this.#client.replies.expect(correlationId, timeoutMs, options.signal);
+    try {
+      await this.#makeKnown(message.topic);
+      const sent = this.#sendPrepared(
+        () =>
+          this.#prepare(message, options, {
+            [property.correlationId]: correlationId,
+            [property.replyToClient]: this.#client.clientId,
+            [property.timeToLive]: String(timeoutMs),
+          }),
+        { ...options, timeoutMs },
+      );
+      return await Promise.race([awaited.reply, sent.then(() => awaited.reply)]);
+    } finally {
+      awaited.end();
+    }
+  }
+
+  /**
+   * Replies to a message that was sent as a request. Resolves when who asked has the reply; rejects as `send` does, with SYSTEM_ERROR where
+   * the broker does not know who asked, or could not reach him, and with MESSAGE_ILLEGAL for a message that is no request.
+   */
+  async reply(request: ReceivedMessage, body: Message["body"], options: SendOptions = {}): Promise<SendResult> {
+    const { properties } = request;
+    const { cluster, correlationId, replyToClient, timeToLive } = property;
+    if (properties[cluster] === undefined || properties[replyToClient] === undefined) {
+      throw new ClientError("MESSAGE_ILLEGAL", `nobody waits for a reply to the message ${request.messageId}`);
+    }
+    const more: Record<string, string> = { [property.messageType]: "reply" };
+    for (const name of [correlationId, replyToClient, timeToLive]) {
+      if (properties[name] !== undefined) more[name] = properties[name];
+    }
+    const message = { topic: `${properties[cluster]}_REPLY_TOPIC`, body };
+    const prepare = (): Sending => {
+      const sending = this.#prepare(message, options, more);
+      return { ...sending, code: requestCode.sendReplyMessageV2 };
+    };
+    return this.#sendPrepared(prepare, options);
+  }
+
+  async #sendPrepared(prepare: () => Sending, options: SendOptions): Promise<SendResult> {
+    const sending = prepare();
     const { signal } = options;
     await this.#client.sendBudget.take(sending.body.length, signal);
     try {
@@ -117,12 +198,35 @@ export class Producer {
     await this.#client.sendBudget.take(sending.body.length, signal);
     try {
       const queue = await this.#select(sending.topic, options, undefined);
-      const connection = await this.#client.connect(this.#address(queue), signal);
+      const connection = await this.#client.connect(this.address(queue), signal);
       connection.oneway(sending.code, { ...sending.fields, e: queue.queueId, n: queue.brokerName }, sending.body);
       while (connection.unsentBytes > onewayUnsentBytesMax) await sleep(this.#client.clock, unsentLookMs, signal);
     } finally {
       this.#client.sendBudget.give(sending.body.length);
     }
+  }
+
+  /**
+   * Takes back a message that waits for its time; its messageId. Once the broker has answered, the message is not delivered. Rejects with
+   * NO_PERMISSION where recalls are off (recallMessageEnable), and ILLEGAL_OPERATION for a handle of something else or of a message whose time
+   * is over.
+   */
+  async recall(topic: string, recallHandle: string, options: RecallOptions = {}): Promise<string> {
+    if (this.#isClosed) throw new ClientError("CLIENT_CLOSED", "the producer is closed");
+    const bytes = decodeBase64Url(recallHandle);
+    const brokerName = bytes === undefined ? undefined : decodeUtf8(bytes).split(" ")[2];
+    if (brokerName === undefined) throw new ClientError("ILLEGAL_OPERATION", "the recall handle is none");
+    await this.#client.routes.forSending(topic);
+    const address = this.address({ topic, brokerName, queueId: 0 });
+    const fields = { producerGroup: this.group, topic, recallHandle, bname: brokerName };
+    const { signal, timeoutMs = this.#sendTimeoutMs } = options;
+    const {
+      code,
+      remark,
+      fields: answered,
+    } = await this.#client.request(address, requestCode.recallMessage, fields, undefined, { timeoutMs, signal });
+    if (code !== responseCode.success) throw ClientError.ofAnswer(code, remark, `recall from ${topic}`);
+    return answered["msgId"] ?? "";
   }
 
   /** Takes no more sends and leaves the group. */
@@ -132,9 +236,25 @@ export class Producer {
     await this.#client.removeProducer(this.group);
   }
 
-  #prepare(message: Message | readonly Message[], options: SendOptions): Sending {
+  /** A reply comes by the broker that knows this client for a producer: lines that were open before do not. */
+  #makeKnown(topic: string): Promise<void> {
+    this.#known ??= this.#client.routes.forSending(topic).then(
+      () => this.#client.heartbeat(),
+      () => {
+        this.#known = undefined;
+      },
+    );
+    return this.#known;
+  }
+
+  #prepare(
+    message: Message | readonly Message[],
+    options: SendOptions,
+    properties: Readonly<Record<string, string>> = {},
+  ): Sending {
     if (this.#isClosed) throw new ClientError("CLIENT_CLOSED", "the producer is closed");
-    const more = options.shardingKey === undefined ? {} : { [property.shardingKey]: options.shardingKey };
+    const { shardingKey } = options;
+    const more = shardingKey === undefined ? properties : { ...properties, [property.shardingKey]: shardingKey };
     if (!isBatch(message)) {
       const encoded = encodeMessage(message, this.#client.uniqueKeys.next(), more);
       return this.#sending(encoded, requestCode.sendMessageV2, this.#compressed(encoded.body));
@@ -205,10 +325,11 @@ export class Producer {
 
   #request(sending: Sending, queue: MessageQueue, timeoutMs: number, signal?: AbortSignal): Promise<Response> {
     const fields = { ...sending.fields, e: queue.queueId, n: queue.brokerName };
-    return this.#client.request(this.#address(queue), sending.code, fields, sending.body, { timeoutMs, signal });
+    return this.#client.request(this.address(queue), sending.code, fields, sending.body, { timeoutMs, signal });
   }
 
-  #address({ brokerName }: MessageQueue): string {
+  /** Where a queue is written to. Throws ADDRESS_UNUSABLE. */
+  address({ brokerName }: MessageQueue): string {
     const address = this.#client.routes.masterAddress(brokerName);
     if (address === undefined)
       throw new ClientError("ADDRESS_UNUSABLE", `no master of the broker ${brokerName} is known`);
@@ -240,10 +361,11 @@ function isBatch(message: Message | readonly Message[]): message is readonly Mes
 function checkBatch(messages: readonly Message[]): void {
   const [first] = messages;
   if (first === undefined) throw new ClientError("MESSAGE_ILLEGAL", "the batch is empty");
-  for (const { topic, delayLevel } of messages) {
+  for (const { topic, delayLevel, delayMs, deliverAtMs } of messages) {
     if (topic !== first.topic)
       throw new ClientError("MESSAGE_ILLEGAL", "the messages of a batch are of several topics");
-    if ((delayLevel ?? 0) > 0) throw new ClientError("MESSAGE_ILLEGAL", "a batch can't be delayed");
+    if ((delayLevel || delayMs || deliverAtMs || 0) > 0)
+      throw new ClientError("MESSAGE_ILLEGAL", "a batch can't be delayed");
     if (topic.startsWith(retryTopicPrefix))
       throw new ClientError("MESSAGE_ILLEGAL", "a batch can't go to a retry topic");
   }
@@ -256,11 +378,13 @@ function isRetried(error: unknown): boolean {
 function resultOf(response: Response, { messageId }: Sending, queue: MessageQueue): SendResult {
   const status = statuses.get(response.code);
   if (status === undefined) throw ClientError.ofAnswer(response.code, response.remark, `send to ${queue.topic}`);
+  const { recallHandle } = response.fields;
   return {
     status,
     messageId,
     offsetMessageId: response.fields["msgId"] ?? "",
     queue: { ...queue, queueId: numberField(response, "queueId") },
     queueOffset: numberField(response, "queueOffset"),
+    ...(recallHandle === undefined ? {} : { recallHandle }),
   };
 }

@@ -5,7 +5,7 @@ import { ClientError } from "./error.ts";
 import type { MessageQueue, ReceivedMessage } from "./message.ts";
 import { Offsets } from "./offsets.ts";
 import { type PullResult, pull } from "./pull.ts";
-import { Subscription } from "./subscription.ts";
+import { type Filter, Subscription } from "./subscription.ts";
 
 export interface PullConsumerOptions {
   /** In whose name is pulled and committed. The broker does not count this consumer among its members. */
@@ -17,8 +17,8 @@ export interface PullOptions {
   readonly messagesMax?: number;
   /** How long the broker may wait for a message if there is none. Default 0. */
   readonly waitMs?: number;
-  /** Tags divided by `||`. Default `*`. */
-  readonly expression?: string;
+  /** Default `*`. */
+  readonly expression?: Filter;
   readonly signal?: AbortSignal;
 }
 
@@ -89,7 +89,7 @@ export class PullConsumer {
       offset,
       messagesMax: options.messagesMax ?? 32,
       waitMs: options.waitMs ?? 0,
-      expression: subscription.expression,
+      subscription,
       subscriptionVersion: 0,
       signal: options.signal,
     });

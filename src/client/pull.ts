@@ -3,6 +3,7 @@ import { numberField, requestCode, responseCode } from "./connection.ts";
 import { type DecodedMessages, decodeMessages } from "./decode.ts";
 import { ClientError } from "./error.ts";
 import type { MessageQueue } from "./message.ts";
+import type { Subscription } from "./subscription.ts";
 
 /** Bits of a pull's sysFlag (PullSysFlag). */
 const commitOffsetBit = 1;
@@ -19,7 +20,7 @@ export interface PullRequest {
   /** Committed with it. */
   readonly commitOffset?: number | undefined;
   /** Instead of the subscription that the group's heartbeats told. */
-  readonly expression?: string;
+  readonly subscription?: Pick<Subscription, "expression" | "expressionType">;
   readonly subscriptionVersion: number;
   readonly brokerId?: number;
   readonly signal?: AbortSignal | undefined;
@@ -51,7 +52,7 @@ const statuses = new Map<number, PullStatus>([
 const graceMs = 15_000;
 
 export async function pull(client: Client, request: PullRequest): Promise<PullResult> {
-  const { queue, waitMs, commitOffset, expression, signal } = request;
+  const { queue, waitMs, commitOffset, subscription, signal } = request;
   const address = client.routes.brokerAddress(queue.brokerName, request.brokerId);
   if (address === undefined) throw new ClientError("ADDRESS_UNUSABLE", `the broker ${queue.brokerName} is not known`);
   const response = await client.request(
@@ -66,11 +67,11 @@ export async function pull(client: Client, request: PullRequest): Promise<PullRe
       sysFlag:
         (commitOffset === undefined ? 0 : commitOffsetBit) |
         (waitMs > 0 ? suspendBit : 0) |
-        (expression === undefined ? 0 : subscriptionBit),
+        (subscription === undefined ? 0 : subscriptionBit),
       commitOffset: commitOffset ?? 0,
       suspendTimeoutMillis: waitMs,
-      subscription: expression,
-      expressionType: "TAG",
+      subscription: subscription?.expression,
+      expressionType: subscription?.expressionType ?? "TAG",
       subVersion: request.subscriptionVersion,
       bname: queue.brokerName,
     },

@@ -22,15 +22,15 @@ import { Offsets } from "./offsets.ts";
 import { type PullResult, pull } from "./pull.ts";
 import { type QueueOffset, writeQueueMap } from "./queue-json.ts";
 import { sendBack, sendBackCopy } from "./send-back.ts";
-import { Subscription } from "./subscription.ts";
+import { type Filter, Subscription } from "./subscription.ts";
 
 /** Where a group begins with a queue it never had. LAST_OFFSET: with what comes from now on. */
 export type ConsumeFrom = "LAST_OFFSET" | "FIRST_OFFSET" | { readonly timestampMs: number };
 
 export interface PushConsumerOptions {
   readonly group: string;
-  /** What is taken of which topic: tags divided by `||`, or `*`. All members of the group say the same. */
-  readonly subscriptions: Readonly<Record<string, string>>;
+  /** What is taken of which topic. All members of the group say the same. */
+  readonly subscriptions: Readonly<Record<string, Filter>>;
   /** Without one the messages are had by `for await (const message of consumer)`. */
   readonly listener?: MessageListener;
   /** Each queue in its order, by one listener at a time; no other member has it meanwhile. Default false. */
@@ -124,7 +124,10 @@ export class PushConsumer implements GroupMember, Listening, AsyncIterable<Recei
     this.#consumption = isOrderly ? new OrderlyConsumption(this) : new ConcurrentConsumption(this);
   }
 
-  /** Joins the group; resolves once its brokers know of it. Queues are had soon after. Rejects if no NameServer answers. */
+  /**
+   * Joins the group; resolves once its brokers know of it. Queues are had soon after. Rejects if no NameServer answers, and with
+   * SUBSCRIPTION_PARSE_FAILED if a broker does not understand a SQL92 expression.
+   */
   async start(): Promise<void> {
     if (this.#startedAt > 0) throw new ClientError("INVALID_PARAMETER", "the consumer was started before");
     if (this.#listener === undefined) throw new ClientError("INVALID_PARAMETER", "the consumer has no listener");
@@ -132,6 +135,7 @@ export class PushConsumer implements GroupMember, Listening, AsyncIterable<Recei
     this.#client.addMember(this);
     try {
       for (const topic of this.#subscriptions.keys()) await this.#client.routes.get(topic);
+      for (const subscription of this.#subscriptions.values()) await this.#checkFilter(subscription);
     } catch (error) {
       await this.stop();
       throw error;
@@ -143,6 +147,23 @@ export class PushConsumer implements GroupMember, Listening, AsyncIterable<Recei
     );
     if (this.#isLocking) this.#timers.push(this.#client.every(lockMs, () => this.#lockAll(), "lock"));
     this.idsChanged();
+  }
+
+  /** Asks a broker of the topic, as there is one already (MQClientInstance.checkClientInBroker). */
+  async #checkFilter(subscription: Subscription): Promise<void> {
+    if (subscription.expressionType === "TAG") return;
+    const route = await this.#client.routes.get(subscription.topic);
+    const [brokerName] = route?.brokers.keys() ?? [];
+    const address = brokerName === undefined ? undefined : this.#client.routes.brokerAddress(brokerName);
+    if (address === undefined) return;
+    const body = { clientId: this.#client.clientId, group: this.group, subscriptionData: subscription.data() };
+    const { code, remark } = await this.#client.request(
+      address,
+      requestCode.checkClientConfig,
+      {},
+      encodeUtf8(JSON.stringify(body)),
+    );
+    if (code !== responseCode.success) throw ClientError.ofAnswer(code, remark, `filter of ${subscription.topic}`);
   }
 
   /**

@@ -1,13 +1,17 @@
 import type { CoreExports } from "./exports.ts";
-import { encodeHost } from "./host-address.ts";
+import { decodeHost, encodeHost } from "./host-address.ts";
+import { IndexFiles } from "./index-files.ts";
 import { javaHash } from "./java-hash.ts";
 import { Memory, type Region } from "./memory.ts";
 import type { DecodedRecord, Encoded, EncodedBatch, RecordState, RecordToEncode } from "./record.ts";
 import { Scan } from "./scan.ts";
+import { TimerFormats } from "./timers.ts";
 
+export type { IndexEntry, IndexFiles, IndexHead, IndexHeader, PutEnd } from "./index-files.ts";
 export type { Region } from "./memory.ts";
 export type { DecodedRecord, Encoded, EncodedBatch, RecordState, RecordToEncode } from "./record.ts";
 export type { Scan } from "./scan.ts";
+export type { TimerFormats, TimerSlot, TimerUnit } from "./timers.ts";
 
 /** A ConsumeQueue unit. The tags code is 64 bits of something else than a number: two i32. */
 export interface Unit {
@@ -30,6 +34,10 @@ export interface CoreOptions {
  */
 export class Core {
   readonly unitSize = 20;
+  /** What the core knows of IndexFiles. */
+  readonly index: IndexFiles;
+  /** What the core knows of the timer log and the timer wheel. */
+  readonly timers: TimerFormats;
   readonly #wasm: CoreExports;
   readonly #memory: Memory;
   readonly #propertyCrc: number;
@@ -55,6 +63,8 @@ export class Core {
     this.#batch = new BatchTable();
     this.#scan = new Scan(this.#memory, this.#wasm);
     this.#at = places(this.#wasm);
+    this.index = new IndexFiles(this.#wasm, this.#memory, (byteLength) => this.allocate(byteLength));
+    this.timers = new TimerFormats(this.#wasm, this.#memory);
     this.#makeStage();
   }
 
@@ -102,10 +112,13 @@ export class Core {
     return encodeHost(address, port);
   }
 
+  decodeHost(host: Uint8Array): { address: string; port: number } {
+    return decodeHost(host);
+  }
+
   /** Bytes that encodeRecord() takes at most; a string's properties are counted at three bytes a UTF-16 unit. */
   recordSizeMax(message: RecordToEncode): number {
-    const { bornHost, storeHost, body, topic, properties } = message;
-    return this.#sizeMax(this.#bodyAt(bornHost.length, storeHost.length), body.length, topic.length, properties);
+    return this.#sizeMax(this.#bodyAt(message.bornHost.length, message.storeHost.length), message);
   }
 
   /**
@@ -113,14 +126,14 @@ export class Core {
    * Touches nothing beyond recordSizeMax() from `at`, which the region must have. Reused result.
    */
   encodeRecord(into: Region, at: number, physicalOffset: number, message: RecordToEncode): Encoded {
-    const { body, topic, bornHost, storeHost, properties } = message;
+    const { body, topic, bornHost, storeHost } = message;
     const encoded = this.#encoded;
     const places = this.#at;
     const recordBodyAt = this.#bodyAt(bornHost.length, storeHost.length);
-    if (at < 0 || at + this.#sizeMax(recordBodyAt, body.length, topic.length, properties) > into.byteLength) {
+    if (at < 0 || at + this.#sizeMax(recordBodyAt, message) > into.byteLength) {
       throw new RangeError(`encodeRecord: no room at ${at} of ${into.byteLength}`);
     }
-    const propertiesLength = this.#stageProperties(properties);
+    const propertiesLength = this.#stageProperties(message);
     if (propertiesLength < 0 || topic.length > places.topicV2BytesMax) return refuse(encoded);
 
     const { bytes, words } = this.#memory;
@@ -285,7 +298,8 @@ export class Core {
 
   /**
    * What stands at `at`, whose place in the CommitLog is `physicalOffset`. Of several faults the first counts: magic, lengths, CRC,
-   * offset. The CRC is that of the whole record when `__CRC32#` is its last property, else that of the body.
+   * offset. The CRC is that of the whole record when `__CRC32#` is its last property, else that of the body, and the properties
+   * end in an entry then, if there are any.
    */
   checkRecord(region: Region, at: number, limit: number, physicalOffset: number): RecordState {
     if (at < 0) return "incomplete";
@@ -293,12 +307,55 @@ export class Core {
   }
 
   /**
-   * Takes the `__CRC32#` property off a record that checkRecord() found valid, as it goes to a client: it guards the record on the
-   * medium. Returns the record's new size; bytes behind it are left as they are.
+   * Copies the record of `size` bytes at `at` to `to` as it goes to a client: checked as by checkRecord(), and without `__CRC32#`,
+   * which guards it on the medium. The size of the copy, at most `size`; 0, and nothing copied, for anything but a valid record of
+   * that size and, where a topic is given (not changed afterwards), of the message at `queueOffset` of that queue.
    */
-  dropCrcProperty(region: Region, at: number, limit: number): number {
-    checkRange(region, at, 4);
-    return this.#wasm.dropCrcProperty(region.address + at, end(region, limit) - at);
+  serveRecord(
+    from: Region,
+    at: number,
+    physicalOffset: number,
+    size: number,
+    into: Region,
+    to: number,
+    topic?: Uint8Array,
+    queueId = 0,
+    queueOffset = 0,
+  ): number {
+    checkRange(from, at, size);
+    checkRange(into, to, size);
+    const { topicV2BytesMax } = this.#at;
+    if (topic !== undefined && topic !== this.#topic) {
+      if (topic.length > topicV2BytesMax) throw new RangeError(`serveRecord: a topic of ${topic.length} bytes`);
+      this.#memory.bytes.set(topic, this.#at.topicStage);
+      this.#topic = topic;
+    }
+    const served = this.#wasm.serveRecord(
+      from.address + at,
+      size,
+      physicalOffset,
+      size,
+      into.address + to,
+      topic?.length ?? anyMessage,
+      queueId,
+      queueOffset,
+    );
+    return Math.max(served, 0);
+  }
+
+  /** Where the properties of the record that serveRecord() copied last stand in the copy, from its start. */
+  get servedPropertiesAt(): number {
+    return this.#memory.words[this.#at.result]!;
+  }
+
+  get servedPropertiesLength(): number {
+    return this.#memory.words[this.#at.result + 1]!;
+  }
+
+  /** When the record of `size` bytes at `at` was stored, by its own account: nothing of it is checked. NaN for what is too short for one. */
+  storeTimestamp(region: Region, at: number, size: number): number {
+    checkRange(region, at, size);
+    return this.#wasm.storeTimestamp(region.address + at, size);
   }
 
   /** The i32 that stands at `at`: a record's first field. */
@@ -376,13 +433,30 @@ export class Core {
     return filtered;
   }
 
-  #sizeMax(bodyAt: number, bodyLength: number, topicLength: number, properties: string | Uint8Array): number {
+  /**
+   * Indices of the units, of at most 65536, whose tags code is one bit away from the sign extension of one of `hashes`, and equal to none
+   * nor to another unit's: what a bit that turned makes of a unit that would match.
+   */
+  nearUnits(region: Region, at: number, count: number, hashes: Int32Array): Int32Array {
+    checkRange(region, at, count * this.unitSize);
+    const { filterHashes, filterHashesMax, filterIndices, filterUnitsMax } = this.#at;
+    if (hashes.length > filterHashesMax || count > filterUnitsMax) {
+      throw new RangeError(`nearUnits: ${hashes.length} hashes, ${count} units`);
+    }
+    const { words } = this.#memory;
+    words.set(hashes, filterHashes);
+    const found = this.#wasm.nearUnits(region.address + at, count, hashes.length);
+    return words.slice(filterIndices, filterIndices + found);
+  }
+
+  #sizeMax(bodyAt: number, { body, topic, properties, moreProperties }: RecordToEncode): number {
     const { propertiesBytesMax, crcPropertyBytes } = this.#at;
-    const propertiesBytes = typeof properties === "string" ? properties.length * 3 : properties.length;
+    const more = moreProperties === undefined ? 0 : 1 + moreProperties.length;
+    const propertiesBytes = (typeof properties === "string" ? properties.length * 3 : properties.length) + more;
     return (
       bodyAt +
-      bodyLength +
-      (2 + topicLength) +
+      body.length +
+      (2 + topic.length) +
       (2 + Math.min(propertiesBytes + 1 + crcPropertyBytes, propertiesBytesMax))
     );
   }
@@ -395,11 +469,18 @@ export class Core {
   }
 
   /** Copies properties to where the core takes them from; their length in bytes, or -1 when too long for any record. */
-  #stageProperties(properties: string | Uint8Array): number {
-    if (properties.length > this.#at.propertiesBytesMax) return -1;
-    if (typeof properties === "string") return this.#encoder.encodeInto(properties, this.#stage).written;
-    this.#stage.set(properties);
-    return properties.length;
+  #stageProperties({ properties, moreProperties }: RecordToEncode): number {
+    const { propertiesBytesMax } = this.#at;
+    if (properties.length > propertiesBytesMax) return -1;
+    const stage = this.#stage;
+    let length = properties.length;
+    if (typeof properties === "string") length = this.#encoder.encodeInto(properties, stage).written;
+    else stage.set(properties);
+    if (moreProperties === undefined) return length;
+    if (length + 1 + moreProperties.length > propertiesBytesMax) return -1;
+    if (length > 0 && stage[length - 1] !== entryEnd) stage[length++] = entryEnd;
+    stage.set(moreProperties, length);
+    return length + moreProperties.length;
   }
 
   #makeStage(): void {
@@ -418,6 +499,12 @@ const STATES: readonly RecordState[] = [
   "bad-crc",
   "wrong-offset",
 ];
+
+/** In the place of a topic's length: a record of whichever message. */
+const anyMessage = -1;
+
+/** Ends an entry of properties. */
+const entryEnd = 2;
 
 const BATCH_ITEM_BYTES_MIN = 22;
 

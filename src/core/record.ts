@@ -21,8 +21,10 @@ export interface RecordToEncode {
   topic: Uint8Array;
   /** As received: compressed if sysFlag says so. */
   body: Uint8Array;
-  /** `name 0x01 value 0x02`, repeated. A `__CRC32#` among them is removed; the core writes its own. */
+  /** `name 0x01 value 0x02`, repeated. A `__CRC32#` among them is removed; the core writes its own, or else leaves out what is no entry at the end. */
   properties: string | Uint8Array;
+  /** Entries added behind them, in UTF-8; a last entry without its 0x02 is given one. A batch takes none. */
+  moreProperties?: Uint8Array | undefined;
 }
 
 /** Size in bytes and the ConsumeQueue's tags code as two i32: the sign-extended String.hashCode of TAGS, or 0. */

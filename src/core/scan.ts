@@ -71,6 +71,11 @@ export class Scan {
     return this.#word(index, 12);
   }
 
+  /** How many of its bytes a checksum covers: all of them with `__CRC32#`, else those of the body. */
+  coveredBytes(index: number): number {
+    return this.#word(index, 13);
+  }
+
   #word(index: number, field: number): number {
     if (index < 0 || index >= this.count) throw new RangeError(`scan entry ${index} of ${this.count}`);
     return this.#memory.words[this.#words + index * 14 + field]!;

@@ -15,7 +15,13 @@ export type ErrorCode =
   | "SUBSCRIPTION_NOT_EXIST"
   | "SUBSCRIPTION_NOT_LATEST"
   | "SUBSCRIPTION_GROUP_NOT_EXIST"
+  | "CONSUMER_NOT_ONLINE"
+  | "CONSUME_MSG_TIMEOUT"
+  | "FILTER_DATA_NOT_EXIST"
+  | "FILTER_DATA_NOT_LATEST"
   | "INVALID_PARAMETER"
+  | "NO_MESSAGE"
+  | "ILLEGAL_OPERATION"
   | "STORE_LOCKED"
   | "STORE_UNREADABLE"
   | "STORE_UNWRITABLE"
@@ -37,4 +43,9 @@ export class WasmqError extends Error {
     this.name = "WasmqError";
     this.code = code;
   }
+}
+
+/** A storage has no room for what was to be written (STORE_FULL), and may have later. */
+export function isStoreFull(error: unknown): boolean {
+  return error instanceof WasmqError && error.code === "STORE_FULL";
 }

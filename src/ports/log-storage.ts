@@ -15,6 +15,17 @@ export interface FileStat {
   readonly dataBytesMax: number;
 }
 
+/** How full the place is that holds the store. */
+export interface StorageUsage {
+  /** The place, as an operator knows it: a path, where it has one. */
+  readonly path: string;
+  readonly usedBytes: number;
+  /** What is used and what this process may still use, by which `df` counts its percentage. */
+  readonly totalBytes: number;
+  /** The host's own guess: a write that finds no room knows better. */
+  readonly isEstimate: boolean;
+}
+
 /**
  * The store's files, by name. The least promise of every host:
  *
@@ -22,8 +33,8 @@ export interface FileStat {
  *   batch unless `supports.atomicBatch`. Recovery copes with either.
  * - A write or create that finds no room rejects with STORE_FULL. Nothing that was there before is lost by it, and it may be
  *   tried again when there is room.
- * - `sync` ends when the named files, and the folder entries that lead to them, survive loss of power as far as the host
- *   can promise it. After a rejected sync nothing is known about the files: the store refuses writes from then on.
+ * - `sync` ends when the named files, and what was made, renamed and deleted before in the folders that they are in, survive loss of power
+ *   as far as the host can promise it. After a rejected sync nothing is known about the files: the store refuses writes from then on.
  * - Methods that return `void | Promise<void>` may finish at once. A rejection is a `WasmqError` or an error of the host;
  *   either way the operation is not known to have happened.
  */
@@ -64,6 +75,9 @@ export interface LogStorage {
 
   /** Sets the time that `list` shows, to the second at least: a store that moves keeps its times. */
   setModified(file: string, atMs: number): void | Promise<void>;
+
+  /** Whoever fills it; of several places that of the CommitLog or the ConsumeQueues that is fuller. Undefined without a limit that the host knows of. */
+  usage(): StorageUsage | undefined | Promise<StorageUsage | undefined>;
 
   /** Gives the store back. No other call follows. */
   close(): void | Promise<void>;

@@ -33,3 +33,12 @@ export interface ConnectionHandler {
   /** The connection is gone, from whichever side. Called once. */
   closed(): void;
 }
+
+/** Opens connections from this side: to where a broker makes itself known. */
+export interface Dialer {
+  /**
+   * Connects to `host:port` and asks `accept` for who handles the connection, as a listener does with one that came. Ends when it is
+   * open; rejects with ADDRESS_UNUSABLE when nobody answers there within seconds.
+   */
+  dial(address: string, accept: (connection: Connection) => ConnectionHandler): Promise<void>;
+}

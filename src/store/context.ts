@@ -1,5 +1,5 @@
 import type { Core, Region } from "../core/core.ts";
-import { pullUnitsMax, recordBytesMax } from "../limits.ts";
+import { pullBytesMax, pullUnitsMax, recordBytesMax } from "../limits.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { LogStorage } from "../ports/log-storage.ts";
 import type { Telemetry } from "../ports/telemetry.ts";
@@ -16,12 +16,33 @@ export interface StoreContext {
   readonly unitWindow: Region;
   /** Holds the largest record. */
   readonly recordWindow: Region;
-}
-
-export function makeContext(given: Omit<StoreContext, "unitWindow" | "recordWindow">): StoreContext {
-  return {
-    ...given,
-    unitWindow: given.core.allocate(pullUnitsMax * given.core.unitSize),
-    recordWindow: given.core.allocate(Math.max(recordBytesMax, given.options.maxMessageSize + 64 * 1024)),
+  /** Holds what one read of a queue brings. */
+  readonly answerWindow: Region;
+  /** Holds entries of an IndexFile: as many as one call of the core makes, or looks at. */
+  readonly indexWindow: Region;
+  /** What is the same for all ConsumeQueues. */
+  readonly queueTails: {
+    /** What each keeps in memory of its end once that is written out, so that consumers there read no file. */
+    bytesKept: number;
+    /** What all hold that is not written out. */
+    unwrittenBytes: number;
   };
 }
+
+type Given = Omit<StoreContext, "unitWindow" | "recordWindow" | "answerWindow" | "indexWindow" | "queueTails">;
+
+export function makeContext(given: Given): StoreContext {
+  const { core, options } = given;
+  const largest = Math.max(recordBytesMax, options.maxMessageSize + 64 * 1024);
+  return {
+    ...given,
+    unitWindow: core.allocate(pullUnitsMax * core.unitSize),
+    recordWindow: core.allocate(largest),
+    answerWindow: core.allocate(Math.max(largest, pullBytesMax)),
+    indexWindow: core.allocate(indexWindowEntries * core.index.entryBytes),
+    queueTails: { bytesKept: 0, unwrittenBytes: 0 },
+  };
+}
+
+/** 64 KB of them. */
+const indexWindowEntries = 3_276;

@@ -29,13 +29,13 @@ export class DueQueue {
     scheduler.onWake(() => this.#wake());
   }
 
-  /** Runs `run` as long from now as `wallMs` is away by the wall clock. Whoever needs that very time looks at the clock again. */
-  at(wallMs: number, run: () => void): Due {
-    return this.after(wallMs - this.#clock.now(), run);
+  after(delayMs: number, run: () => void): Due {
+    return this.at(this.#clock.monotonic() + delayMs, run);
   }
 
-  after(delayMs: number, run: () => void): Due {
-    const due: Due = { atMs: this.#clock.monotonic() + delayMs, run, cancelled: false };
+  /** `atMs` is a time of the monotonic clock: nobody's setting of the wall clock moves it. */
+  at(atMs: number, run: () => void): Due {
+    const due: Due = { atMs, run, cancelled: false };
     this.#heap.push(due);
     this.#up(this.#heap.length - 1);
     this.#arm();

@@ -1,6 +1,8 @@
-import { brokerConfBytesMax, maxMessageSizeMax, storeFileBytesMax } from "../limits.ts";
+import { brokerConfBytesMax, indexEntriesMax, indexSlotsMax, maxMessageSizeMax, storeFileBytesMax } from "../limits.ts";
 import { WasmqError } from "../ports/error.ts";
 import type { FileStat, LogStorage } from "../ports/log-storage.ts";
+import { parseProperties, printProperty } from "../ports/properties.ts";
+import type { StoreSettings } from "../ports/store-settings.ts";
 import { fileNameOffset } from "./file-name.ts";
 import { defaultStoreOptions } from "./options.ts";
 
@@ -9,22 +11,6 @@ export const brokerConfFile = "broker.conf";
 
 /** Stands in a store from the begin of an import to its end: what is there without its end is no store. */
 export const importMark = "import.unfinished";
-
-/**
- * What has to be known to open a store, under RocketMQ's names (MessageStoreConfig, BrokerConfig). What is left out is unknown:
- * Apache's default then.
- */
-export interface StoreSettings {
-  /** Bytes of one CommitLog file. */
-  readonly mappedFileSizeCommitLog?: number;
-  /** Bytes of one ConsumeQueue file, a multiple of the 20 of a unit. */
-  readonly mappedFileSizeConsumeQueue?: number;
-  /** Bytes of the largest body. */
-  readonly maxMessageSize?: number;
-  readonly messageDelayLevel?: string;
-  readonly brokerName?: string;
-  readonly brokerClusterName?: string;
-}
 
 /** What `broker.conf` says, in its order; other brokers' keys are kept with it. */
 export type BrokerConf = ReadonlyMap<string, string>;
@@ -46,12 +32,12 @@ export async function storedConf(storage: LogStorage): Promise<BrokerConf> {
 
 /** The settings among what a `broker.conf` says. Throws STORE_UNREADABLE for a value that can't be. */
 export function settingsOf(conf: BrokerConf): StoreSettings {
-  const size = (name: string, max: number): number | undefined => {
+  const size = (name: string, max: number, min = 1): number | undefined => {
     const text = conf.get(name)?.trim();
     if (text === undefined) return undefined;
     const value = Number(text);
-    if (!/^\d{1,15}$/.test(text) || value === 0 || value > max) {
-      throw new WasmqError("STORE_UNREADABLE", `${brokerConfFile}: ${name} is from 1 to ${max}, not ${text}`);
+    if (!/^\d{1,15}$/.test(text) || value < min || value > max) {
+      throw new WasmqError("STORE_UNREADABLE", `${brokerConfFile}: ${name} is from ${min} to ${max}, not ${text}`);
     }
     return value;
   };
@@ -61,6 +47,8 @@ export function settingsOf(conf: BrokerConf): StoreSettings {
     mappedFileSizeCommitLog: size("mappedFileSizeCommitLog", storeFileBytesMax),
     // MessageStoreConfig.getMappedFileSizeConsumeQueue: whole units.
     mappedFileSizeConsumeQueue: queueFileBytes && Math.ceil(queueFileBytes / unitBytes) * unitBytes,
+    maxHashSlotNum: size("maxHashSlotNum", indexSlotsMax),
+    maxIndexNum: size("maxIndexNum", indexEntriesMax, 2),
     maxMessageSize: size("maxMessageSize", maxMessageSizeMax),
     messageDelayLevel: conf.get("messageDelayLevel"),
     brokerName: conf.get("brokerName"),
@@ -79,6 +67,11 @@ export function sizesOf(stats: readonly FileStat[]): StoreSettings {
   });
 }
 
+/** What to do about a file of another size: nothing in a store says which it was written with. */
+export function sizeAdvice(key: keyof StoreSettings): string {
+  return `a store that was written with another size is opened with ${key} in a ${brokerConfFile}, the one in its directory or that of -c`;
+}
+
 /**
  * The text of a `broker.conf` for these settings; keys of `conf` that are none of them are kept, but for where files lie, which
  * is another place by now.
@@ -91,6 +84,8 @@ export function printBrokerConf(settings: StoreSettings, conf: BrokerConf = new 
     ["autoCreateTopicEnable", "true"],
     ["mappedFileSizeCommitLog", String(defaultStoreOptions.mappedFileSizeCommitLog)],
     ["mappedFileSizeConsumeQueue", String(defaultStoreOptions.mappedFileSizeConsumeQueue)],
+    ["maxHashSlotNum", String(defaultStoreOptions.maxHashSlotNum)],
+    ["maxIndexNum", String(defaultStoreOptions.maxIndexNum)],
     ["maxMessageSize", String(defaultStoreOptions.maxMessageSize)],
     ...[...conf].filter(([key]) => !key.startsWith("storePath")),
     ...Object.entries(settings).map(([key, value]) => [key, String(value)] as const),
@@ -99,14 +94,12 @@ export function printBrokerConf(settings: StoreSettings, conf: BrokerConf = new 
     "# To open this store with Apache RocketMQ, set storePathRootDir to the folder that holds this file, then:",
     "# mqbroker -c broker.conf",
     "#storePathRootDir=/path/of/this/folder",
-    ...[...values].map(
-      ([key, value]) => `${escaped(key).replace(/[ =:#!]/g, "\\$&")}=${escaped(value).replace(/^ /, "\\ ")}`,
-    ),
+    ...Array.from(values, ([key, value]) => printProperty(key, value)),
     "",
   ].join("\n");
 }
 
-/** A Java properties file (java.util.Properties.load). Throws STORE_UNREADABLE for one that is no text or is too long. */
+/** A Java properties file. Throws STORE_UNREADABLE for one that is no text or is too long. */
 export function parseBrokerConf(bytes: Uint8Array): BrokerConf {
   if (bytes.length > brokerConfBytesMax || bytes.includes(0)) {
     throw new WasmqError(
@@ -114,41 +107,7 @@ export function parseBrokerConf(bytes: Uint8Array): BrokerConf {
       `${brokerConfFile} is no properties file of ${brokerConfBytesMax} bytes or less`,
     );
   }
-  const conf = new Map<string, string>();
-  let joined = "";
-  for (const natural of `${latin1(bytes)}\n`.split(/\r\n|\n|\r/)) {
-    const line = natural.replace(/^[ \t\f]+/, "");
-    if (joined === "" && /^[#!]/.test(line)) continue;
-    joined += line;
-    // An odd number of backslashes at the end: the line goes on.
-    if (/(?:^|[^\\])(?:\\\\)*\\$/.test(joined)) {
-      joined = joined.slice(0, -1);
-      continue;
-    }
-    const [, key, value] = /^((?:\\.|[^\\ \t\f=:])*)[ \t\f]*[=:]?[ \t\f]*(.*)$/.exec(joined) ?? [];
-    joined = "";
-    if (key !== undefined && key !== "") conf.set(unescaped(key), unescaped(value!));
-  }
-  return conf;
-}
-
-function unescaped(text: string): string {
-  const named: Readonly<Record<string, string>> = { t: "\t", n: "\n", r: "\r", f: "\f" };
-  return text.replace(/\\(?:u([0-9a-fA-F]{4})|(.))/g, (_, code: string | undefined, char: string) =>
-    code === undefined ? (named[char] ?? char) : String.fromCharCode(Number.parseInt(code, 16)),
-  );
-}
-
-function escaped(text: string): string {
-  return text
-    .replace(/\\/g, "\\\\")
-    .replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
-}
-
-function latin1(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return text;
+  return new Map(parseProperties(bytes).map(({ key, value }) => [key, value]));
 }
 
 type Known<T> = { [K in keyof T]?: Exclude<T[K], undefined> };

@@ -1,5 +1,5 @@
 import type { MemoryLogStorage } from "../../src/hosts/memory/log-storage.ts";
-import type { StoreSettings } from "../../src/store/settings.ts";
+import type { StoreSettings } from "../../src/ports/store-settings.ts";
 
 export async function concatenated(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];

@@ -71,6 +71,64 @@ export function describeGroups(start: Start): void {
       expect(messagesOf(await client.pull("G", "T", 0, 0)).map(({ body }) => body)).toEqual(["a"]);
     });
 
+    test("a client may leave out subscriptions that did not change, until it is told that they did", async () => {
+      await client.send("T", "a", { properties: { TAGS: "A" } });
+      await client.send("T", "b", { properties: { TAGS: "B" } });
+      const second = await connect(broker);
+      /** What of the answer Java's client goes by. */
+      const beat = async (member: RemotingClient, heartbeatFingerprint: number, tags: string | undefined) => {
+        const subscriptionDataSet =
+          tags === undefined ? [] : [{ topic: "T", subString: tags, subVersion: heartbeatFingerprint }];
+        const { fields } = succeeded(
+          await member.request(
+            34,
+            {},
+            {
+              clientID: member === client ? "one" : "two",
+              consumerDataSet: [{ groupName: "G", messageModel: 1, consumeType: 1, subscriptionDataSet }],
+              heartbeatFingerprint,
+              withoutSub: tags === undefined,
+            },
+          ),
+        );
+        expect(fields["IS_SUPPORT_HEART_BEAT_V2"]).toBe("true");
+        return fields["IS_SUB_CHANGE"];
+      };
+      const read = async () => messagesOf(await client.pull("G", "T", 0, 0)).map(({ body }) => body);
+      expect(await beat(client, 0, "A")).toBe("true");
+      // No fingerprint before is another one, as for Apache.
+      expect(await beat(client, 5, "A")).toBe("true");
+      expect(await beat(client, 5, "A")).toBe("false");
+      for (let i = 0; i < 2; i++) expect(await beat(client, 5, undefined)).toBe("false");
+      expect(await read()).toEqual(["a"]);
+
+      await toldOf("G", async () => expect(await beat(second, 6, "B")).toBe("true"));
+      expect(await read()).toEqual(["b"]);
+      expect(await beat(client, 5, undefined)).toBe("true");
+      expect(await beat(client, 7, "A")).toBe("true");
+      expect(await beat(second, 7, undefined)).toBe("false");
+      expect(await read()).toEqual(["a"]);
+
+      // The group ends with its members, and with it what is known of their subscriptions.
+      second.close();
+      client.close();
+      const third = await connect(broker);
+      await expect.poll(async () => (await third.request(38, { consumerGroup: "G" })).code).toBe(1);
+      client = third;
+      expect(await beat(third, 7, undefined)).toBe("true");
+      expect((await third.pull("G", "T", 0, 0)).code).toBe(24);
+      expect(await beat(third, 7, "A")).toBe("false");
+      expect(await read()).toEqual(["a"]);
+    });
+
+    test("without a fingerprint no subscriptions are none", async () => {
+      await client.send("T", "a");
+      await client.consume("G", { T: "*" });
+      const consumerDataSet = [{ groupName: "G", messageModel: 1, consumeType: 1 }];
+      succeeded(await client.request(34, {}, { clientID: "client", consumerDataSet, withoutSub: true }));
+      expect((await client.pull("G", "T", 0, 0)).code).toBe(24);
+    });
+
     test("the retry topic of a group has a route from its first heartbeat on", async () => {
       await client.consume("G", { T: "*" });
       const route = json(await client.request(105, { topic: "%RETRY%G" })) as { queueDatas: unknown[] };

@@ -1,5 +1,7 @@
+import type { BrokerRules } from "../../src/broker/settings.ts";
 import type { LogStorage } from "../../src/ports/log-storage.ts";
 import type { StoreOptions } from "../../src/store/options.ts";
+import type { RetentionOptions } from "../../src/store/retention.ts";
 import type { OpenWire } from "../lib/remoting-client.ts";
 
 /** What a test asks of a broker; plain values, so that they can go to wherever the broker runs. */
@@ -7,11 +9,17 @@ export interface HostedOptions {
   readonly brokerName?: string;
   readonly clusterName?: string;
   readonly messageDelayLevel?: string;
-  readonly store?: Partial<Pick<StoreOptions, keyof typeof smallFiles | "flushDiskType">>;
+  readonly rules?: Partial<BrokerRules>;
+  readonly store?: Partial<RetentionOptions & Pick<StoreOptions, keyof typeof smallFiles | "flushDiskType">>;
 }
 
 /** Unless a test says otherwise: room for the largest message, and no more than a host that copies its store has to copy. */
-export const smallFiles = { mappedFileSizeCommitLog: 8 * 1024 * 1024, mappedFileSizeConsumeQueue: 60_000 };
+export const smallFiles = {
+  mappedFileSizeCommitLog: 8 * 1024 * 1024,
+  mappedFileSizeConsumeQueue: 60_000,
+  maxHashSlotNum: 500,
+  maxIndexNum: 2_000,
+};
 
 /**
  * What some tests want of a host beyond the least: `true`, or the limit of the platform by which the host has it not. The tests

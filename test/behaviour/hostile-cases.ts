@@ -168,13 +168,20 @@ export const requestCodes: readonly [code: number, required: string][] = [
   [46, ""],
   [400, ""],
   [401, ""],
+  [200_050, "consumerGroup topic queueId:I maxMsgNums:I invisibleTime:L pollTime:L bornTime:L initMode:I"],
+  [200_051, "consumerGroup topic queueId:I extraInfo offset:L"],
+  [200_052, "consumerGroup topic queueId:I maxMsgNums:I"],
+  [200_053, "consumerGroup topic queueId:I extraInfo offset:L invisibleTime:L"],
+  [200_054, "consumerGroup topic queueId:I pollTime:L bornTime:L"],
+  [200_055, "consumerGroup topic queueId:I"],
+  [200_151, ""],
 ];
 
 /** Nobody to unregister, no expression to check: nothing to do is done, and Apache says so. */
 export const maySucceedEmpty: ReadonlySet<number> = new Set([35, 46]);
 
-/** Fields an answer need not look at: the topic is there already, nothing is held, nothing is committed. */
-export const mayGoUnread: ReadonlySet<string> = new Set(["d", "defaultTopicQueueNums"]);
+/** Fields an answer need not look at: the topic is there already, nothing is held, nothing is committed; a client's clock is not gone by. */
+export const mayGoUnread: ReadonlySet<string> = new Set(["d", "defaultTopicQueueNums", "bornTime"]);
 
 /** Texts that Java's parse methods refuse and JavaScript's are glad to make something of. */
 export const noNumbers = ["abc", "NaN", "1e5", "0x10", "1.5"];
@@ -183,9 +190,9 @@ export const strangeNumbers = [
   ...["", " 1", "+1", "-9223372036854775808", "9223372036854775807", "2147483647", "9".repeat(20)],
 ];
 
-/** With every bit of the sysFlag set a pull asks to be held, and no answer is then the right one. */
+/** With every bit of the sysFlag set a pull asks to be held, and a pop with a time; no answer is then the right one. */
 export function asksToBeHeld(field: string, value: string): boolean {
-  return field === "sysFlag" && value === "2147483647";
+  return (field === "sysFlag" && value === "2147483647") || (field === "pollTime" && Number(value) > 0);
 }
 
 export interface RequiredField {
@@ -203,7 +210,7 @@ export function requiredOf(code: number): RequiredField[] {
 
 const validText: Readonly<Record<string, string>> = {
   ...{ topic: "Hostile", b: "Hostile", defaultTopic: "TBW102", c: "TBW102" },
-  ...{ defaultTopicQueueNums: "4", d: "4", maxMsgNums: "1", maxNum: "1" },
+  ...{ defaultTopicQueueNums: "4", d: "4", maxMsgNums: "1", maxNum: "1", extraInfo: "0 0 0 0 0 broker-a 0 0" },
 };
 
 export function validHeader(required: readonly RequiredField[]): Record<string, string> {
@@ -267,9 +274,10 @@ export const strangeHeartbeats = [
 ];
 
 /** Codes whose body is JSON, texts that are none, and texts that are answered with anything. */
-export const jsonBodyCodes = [41, 42, 46, 400, 401];
+export const jsonBodyCodes = [41, 42, 46, 400, 401, 200_151];
 export const bodiesThatAreNoJson = ["not JSON", '{"mqSet":[', "[".repeat(100_000)];
 export const strangeBodies = [
+  '{"acks":[null,7,{},{"b":{},"c":"G","t":"Hostile","q":-1,"rq":1e9,"so":1e300,"pt":"x","it":null}]}',
   ...["null", "[]", '{"mqSet":[null,{},7]}', '{"mqSet":{"a":1},"topic":[],"consumerGroup":{}}'],
 ];
 

@@ -11,12 +11,13 @@ export function describeOffsets(start: Start): void {
     });
 
     test("a group without an offset begins at 0 of a young or unwritten queue", async () => {
-      const query = () => client.request(14, { consumerGroup: "G", topic: "T", queueId: "0" });
+      const query = (more = {}) => client.request(14, { consumerGroup: "G", topic: "T", queueId: "0", ...more });
       expect((await query()).code).toBe(22);
       await client.send("T", "m0", { queueId: 1 });
       expect((await query()).fields["offset"]).toBe("0");
       await client.send("T", "m0");
       expect((await query()).fields["offset"]).toBe("0");
+      expect((await query({ setZeroIfNotFound: "false" })).code).toBe(22);
       await client.consume("G", { T: "*" });
       const commit = { consumerGroup: "G", topic: "T", queueId: "0", commitOffset: "1" };
       succeeded(await client.request(15, commit));

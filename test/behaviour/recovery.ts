@@ -126,6 +126,16 @@ export function describeRecovery(start: Start): void {
       expect(await bodies(sender)).toEqual(upTo(count));
     });
 
+    test("loses none of messages that are larger than what is read at a time", async () => {
+      const { broker, client } = await start({ store: { mappedFileSizeCommitLog: 8 * 1024 * 1024 } });
+      const sent = [100, 1_000_000, 1_048_576, 2_500_000, 5, 4 * 1024 * 1024].map((length, i) =>
+        `${i}`.padEnd(length, "x"),
+      );
+      for (const body of sent) await client.send("T", body);
+      const again = await killed(broker, (storage) => deleteAll(storage, "consumequeue/"));
+      expect((await all(again, "T")).map(({ body }) => body.length)).toEqual(sent.map(({ length }) => length));
+    });
+
     test("torn in the last record takes that one, and its bytes do not come back", async () => {
       await fill(client, 30);
       const sent = await client.send("T", "torn".padEnd(500, "x"), { queueId: 0 });

@@ -85,6 +85,60 @@ export function describeSending(start: Start): void {
       expect(onlyY.map(({ body }) => body)).toEqual(["b"]);
     });
 
+    test("a batch's own properties are answered and not stored, those of its messages stored and not looked at", async () => {
+      const items = [{ body: "a", properties: { DELAY: "3", TRAN_MSG: "true" } }];
+      const properties = { UNIQ_KEY: "BATCH", TRAN_MSG: "true", DELAY: "0", POP_CK: "x" };
+      for (const code of [310, 320]) {
+        const { fields } = succeeded(
+          await client.request(code, batchHeader("T", { i: printed(properties) }), encodeBatch(items)),
+        );
+        expect(fields["transactionId"]).toBe("BATCH");
+      }
+      const stored = messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" }));
+      expect(stored.map(({ properties }) => properties)).toEqual([items[0]!.properties, items[0]!.properties]);
+    });
+
+    test("whether it is a batch the header says, not the code", async () => {
+      const body = encodeBatch([{ body: "a" }, { body: "b" }]);
+      succeeded(await client.request(320, batchHeader("T", { m: "false" }), body));
+      const [stored] = messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" }));
+      expect(stored!.body.length).toBe(body.length);
+    });
+
+    test.each([
+      ["that is delayed", "T", { i: "DELAY\u00013\u0002" }, 13, /delayed/],
+      ["whose delay is none", "T", { i: "DELAY\u0001x\u0002" }, 1, /DELAY/],
+      ["of a transaction", "T", { f: "4" }, 13, /transaction/],
+      ["that ends a transaction", "T", { f: "8" }, 13, /transaction/],
+      ["to a retry topic", "%RETRY%G", {}, 13, /batch request does not support retry group/],
+      ["to a queue that is not there", "T", { e: "4" }, 29, /queueId\[4\] is illegal/],
+      ["to a topic of the broker's own", "SCHEDULE_TOPIC_XXXX", {}, 16, /forbidden/],
+    ])("a batch %s is refused whole", async (_, topic, given, code, remark) => {
+      await client.send("T", "there");
+      const refused = await client.request(320, batchHeader(topic, given), encodeBatch([{ body: "a" }]));
+      expect(refused.code).toBe(code);
+      expect(refused.remark).toMatch(remark);
+      expect(messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" })).length).toBe(1);
+    });
+
+    test("a batch of 4 MiB is the largest, and of a hundred thousand messages none is stored or all", async () => {
+      const sized = (bytes: number) => encodeBatch([{ body: "x".repeat(bytes - 22) }]);
+      expect((await client.request(320, batchHeader("T"), sized(4 * 1024 * 1024))).code).toBe(0);
+      expect((await client.request(320, batchHeader("T"), sized(4 * 1024 * 1024 + 1))).code).toBe(13);
+      for (const [count, code] of [
+        [20_000, 0],
+        [100_000, 13],
+      ] as const) {
+        const item = encodeBatch([{ body: "12345678" }]);
+        const body = new Uint8Array(count * item.length);
+        for (let i = 0; i < count; i++) body.set(item, i * item.length);
+        const sent = await client.request(320, batchHeader("Many"), body);
+        expect(sent.code).toBe(code);
+        if (code === 0) expect(sent.fields["msgId"]!.length).toBe(33 * count - 1);
+        expect((await client.request(30, { topic: "Many", queueId: "0" })).fields["offset"]).toBe("20000");
+      }
+    });
+
     test("a one-way send is stored and not answered", async () => {
       await client.send("T", "first");
       client.oneway(310, { a: "PG", b: "T", c: "TBW102", d: "4", e: "0", f: "0", g: "0", h: "0" }, new Uint8Array(3));
@@ -98,8 +152,7 @@ export function describeSending(start: Start): void {
       ["a topic with a strange name", "a/b", {}, 29, /illegal characters/],
       ["a topic that is the broker's own", "SCHEDULE_TOPIC_XXXX", {}, 16, /forbidden/],
       ["a queue that is not there", "T", { queueId: 99 }, 29, /queueId\[99\] is illegal/],
-      ["a transaction", "T", { properties: { TRAN_MSG: "true" } }, 16, /transaction/],
-      ["a timer", "T", { properties: { TIMER_DELAY_SEC: "5" } }, 13, /timer/],
+      ["a delayed transaction", "T", { properties: { TRAN_MSG: "true", DELAY: "1" } }, 13, /transaction/],
       ["too many properties", "T", { properties: { p: "x".repeat(33_000) } }, 13, /32767/],
     ])("%s is refused", async (_, topic, given, code, remark) => {
       await client.send("T", "there");
@@ -112,9 +165,9 @@ export function describeSending(start: Start): void {
     test.each([
       [0x40, 13],
       [0x80, 13],
-      [0x4, 16],
-      [0x8, 16],
-      [0xc, 16],
+      [0x4, 13],
+      [0x8, 0],
+      [0xc, 13],
       [0x101, 0],
     ])("of a client's sysFlag %i is answered %i", async (sysFlag, code) => {
       const header = { a: "PG", b: "T", c: "TBW102", d: "4", e: "0", f: String(sysFlag), g: "0", h: "0" };
@@ -136,4 +189,14 @@ export function describeSending(start: Start): void {
       expect((await client.pull("G", "T", 0, 0, { subscription: "*" })).code).toBe(19);
     });
   });
+}
+
+function batchHeader(topic: string, given: Record<string, string> = {}): Record<string, string> {
+  return { a: "PG", b: topic, c: "TBW102", d: "4", e: "0", f: "0", g: "1700000000000", h: "0", m: "true", ...given };
+}
+
+function printed(properties: Record<string, string>): string {
+  return Object.entries(properties)
+    .map(([name, value]) => `${name}\u0001${value}\u0002`)
+    .join("");
 }

@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { LogStorage } from "../../src/ports/log-storage.ts";
-import { type GoldenStore, goldenFile, goldenPaths } from "../golden/golden.ts";
+import { type GoldenStore, goldenFile, goldenPaths, goldenSettings } from "../golden/golden.ts";
 import type { RemotingClient } from "../lib/remoting-client.ts";
 import type { HostedBroker } from "./host.ts";
+import { queried } from "./queries.ts";
 import { all, bodies, fill, upTo } from "./queues.ts";
 import { connect, killed, restarted, type Start } from "./start.ts";
 import { deleteAll, exists, namesIn, putFile, readFile } from "./store-files.ts";
@@ -67,7 +68,9 @@ export function describeStores(start: Start): void {
       const sizes = await broker.files(async (storage) =>
         (await storage.list("index")).map(({ sizeBytes }) => sizeBytes),
       );
-      expect(sizes).toEqual([8440]);
+      // One of another geometry, and the broker's own.
+      expect(sizes).toContain(8440);
+      expect(sizes).toHaveLength(2);
     });
 
     test("its unquoted keys are read", async () => {
@@ -88,13 +91,17 @@ export function describeStores(start: Start): void {
 
   describe("a store that is none", () => {
     test.each([
-      ["a file of another size", (s: LogStorage) => s.create(log, 8191), /8191 bytes/],
+      [
+        "a file of another size",
+        (s: LogStorage) => s.create(log, 8191),
+        /8191 bytes.*opened with mappedFileSizeCommitLog in a broker\.conf/,
+      ],
       ["a stray file", (s: LogStorage) => s.create("commitlog/notes.txt", 5), /notes\.txt is no file of a CommitLog/],
       ["a gap", (s: LogStorage) => s.create("commitlog/00000000000000024576", 8192), /does not follow/],
       [
         "a queue file of another size",
         (s: LogStorage) => s.create("consumequeue/T/0/00000000000000000000", 20),
-        /20 bytes/,
+        /20 bytes.*opened with mappedFileSizeConsumeQueue in a broker\.conf/,
       ],
       ["no log to its queues", (s: LogStorage) => s.delete(log), /no CommitLog/],
       ["a log of something else", overwrite, /it is no CommitLog/],
@@ -107,6 +114,24 @@ export function describeStores(start: Start): void {
         await spoil(storage);
       });
       await expect(broker.start()).rejects.toThrow(reason);
+    });
+
+    test("a torn first write behind all that was flushed, which retention took, is cut off", async () => {
+      await fill(client, 4);
+      const after = await restarted(broker, async (storage) => {
+        const torn = (await readFile(storage, log)).slice(0, 60);
+        await storage.delete(log);
+        await storage.create("commitlog/00000000000000008192", 8192);
+        await storage.write([{ file: "commitlog/00000000000000008192", at: 0, bytes: torn }]);
+        await storage.create("abort", 1);
+      });
+      expect(broker.logged.join()).toMatch(/a torn tail of the CommitLog was cut off/);
+      const sent = await after.send("T", "next");
+      expect(Number.parseInt(sent.fields["msgId"]!.slice(-16), 16)).toBe(8192);
+      const offset = Number(sent.fields["queueOffset"]);
+      // The queue goes on behind m0 and m3.
+      expect(offset).toBe(2);
+      expect((await after.pull("G", "T", 0, offset, { subscription: "*" })).code).toBe(0);
     });
 
     test("once refused, opens when it is put right", async () => {
@@ -133,42 +158,86 @@ export function describeStores(start: Start): void {
   });
 
   describe("Apache's own store (test/golden)", () => {
-    const sizes = { store: { mappedFileSizeCommitLog: 4096, mappedFileSizeConsumeQueue: 1000 } };
     /** Topics whose ConsumeQueues have other units than ours: inner batches, and queues beside the main one. */
     const others = /^(BatchTopic|%LMQ%)/;
 
-    /** Starts and stops a broker on Apache's store; what is then in its files. */
-    async function opened(store: GoldenStore, folders: readonly string[], names: readonly string[]) {
-      const golden = (await start(sizes)).broker;
-      await restarted(golden, async (storage) => {
-        await deleteAll(storage, "commitlog/", "consumequeue/", "config/", "checkpoint");
+    /** A broker that was started on these folders of Apache's store. */
+    async function withFiles(store: GoldenStore, folders: readonly string[]) {
+      const settings = goldenSettings(store);
+      const sizes = {
+        mappedFileSizeCommitLog: settings["mappedFileSizeCommitLog"]!,
+        mappedFileSizeConsumeQueue: settings["mappedFileSizeConsumeQueue"]!,
+        maxHashSlotNum: settings["maxHashSlotNum"]!,
+        maxIndexNum: settings["maxIndexNum"]!,
+      };
+      // Its timer messages, long due, would be delivered.
+      const golden = (await start({ store: sizes, rules: { timerWheelEnable: false } })).broker;
+      const client = await restarted(golden, async (storage) => {
+        await deleteAll(storage, "commitlog/", "consumequeue/", "config/", "index/", "checkpoint");
         for (const path of folders.flatMap((folder) => goldenPaths(store, folder))) {
           await putFile(storage, path.slice(store.length + 1), goldenFile(path));
         }
         // Its one delayed message, long due, counts as delivered: the log is to stay as it is.
         await putFile(storage, "config/delayOffset.json", '{"offsetTable":{3:1}}');
       });
+      return { golden, client };
+    }
+
+    /** What is in its files after a stop. */
+    async function opened(store: GoldenStore, folders: readonly string[], names: readonly string[]) {
+      const { golden } = await withFiles(store, folders);
       await golden.stop();
       return golden.files((storage) => Promise.all(names.map((name) => readFile(storage, name))));
     }
 
-    test.each(["store", "store_crc"] as const)(
+    /** The same of all files of a folder, in the order of their names. */
+    async function openedFolder(store: GoldenStore, folders: readonly string[], folder: string) {
+      const { golden } = await withFiles(store, folders);
+      await golden.stop();
+      return golden.files(async (storage) =>
+        Promise.all((await namesIn(storage, folder)).map((name) => readFile(storage, name))),
+      );
+    }
+
+    test.each(["store", "store_crc", "store_lmq", "store_timer", "store_index"] as const)(
       "%s: the ConsumeQueues made of its CommitLog are Apache's, byte for byte",
       async (store) => {
         const queues = goldenPaths(store, "consumequeue").filter((path) => !others.test(path.split("/")[2]!));
-        expect(queues.length).toBeGreaterThan(3);
+        expect(queues.length).toBeGreaterThan(0);
         const names = queues.map((path) => path.slice(store.length + 1));
         const ours = await opened(store, ["commitlog"], names);
         for (const [index, path] of queues.entries()) expect(ours[index], path).toEqual(goldenFile(path));
       },
     );
 
-    test("it opens as it is, and its log and queues stay as they are", async () => {
-      const paths = [...goldenPaths("store", "commitlog"), ...goldenPaths("store", "consumequeue")];
-      const names = paths.map((path) => path.slice("store/".length));
-      const ours = await opened("store", ["commitlog", "consumequeue"], names);
-      for (const [index, path] of paths.entries()) expect(ours[index], path).toEqual(goldenFile(path));
+    test.each(["store", "store_crc", "store_lmq", "store_timer", "store_index"] as const)(
+      "%s: the IndexFiles made of its CommitLog are Apache's, byte for byte",
+      async (store) => {
+        const paths = goldenPaths(store, "index");
+        expect(paths.length).toBeGreaterThan(store === "store_index" ? 2 : 0);
+        const folder = await openedFolder(store, ["commitlog"], "index");
+        expect(folder).toEqual(paths.map(goldenFile));
+      },
+    );
+
+    test("messages that Apache stored are found by key and by tag", async () => {
+      const { golden, client } = await withFiles("store", ["commitlog"]);
+      expect(await queried(client, "TopicA", "k2")).toEqual(["with-tags"]);
+      expect(await queried(client, "TopicA", "TagB", { indexType: "T" })).toEqual(["batch0", "batch1", "batch2"]);
+      await golden.stop();
     });
+
+    test.each(["store", "store_ext", "store_lmq", "store_index"] as const)(
+      "%s opens as it is, and its log, queues and index stay as they are",
+      async (store) => {
+        // With the extension that units of the second have addresses in.
+        const folders = ["commitlog", "consumequeue", "consumequeue_ext", "index"];
+        const paths = folders.flatMap((folder) => goldenPaths(store, folder));
+        const names = paths.map((path) => path.slice(store.length + 1));
+        const ours = await opened(store, folders, names);
+        for (const [index, path] of paths.entries()) expect(ours[index], path).toEqual(goldenFile(path));
+      },
+    );
   });
 }
 

@@ -89,7 +89,9 @@ export function describeTopics(start: Start): void {
       await client.send("T", "m", { queueId: 2 });
       const after = await killed(broker, (storage) => deleteAll(storage, topicsFile));
       const route = json(await after.request(105, { topic: "T" })) as { queueDatas: unknown[] };
-      expect(route.queueDatas).toMatchObject([{ readQueueNums: 3, writeQueueNums: 3, perm: 6 }]);
+      expect(route.queueDatas).toMatchObject([{ readQueueNums: 4, writeQueueNums: 4, perm: 6 }]);
+      // Its sender had heard of as many.
+      await after.send("T", "m", { queueId: 3 });
     });
 
     test("one whose config is gone gets its delayed messages all the same", async () => {

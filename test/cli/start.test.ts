@@ -138,6 +138,12 @@ describe("addresses and names that clients are told", () => {
     expect((await command.stop()).code).toBe(0);
   });
 
+  test("--advertise another machine's address while only this one is served: told, as bindAddress and brokerIP1 too", async () => {
+    const { command } = await boot("--store", "memory", "--advertise", "192.0.2.1");
+    const { stderr } = await command.stop();
+    expect(stderr).toMatch(/told to come to 192\.0\.2\.1, but the broker listens on 127\.0\.0\.1.*set --bind/);
+  });
+
   test("--bind: the address a client came by", async () => {
     const { namesrv, broker } = await boot("--store", "memory", "--bind", "127.0.0.2");
     expect(namesrv).toMatch(/^127\.0\.0\.2:/);

@@ -17,6 +17,10 @@ export function consumingTests(clients: Clients): void {
     expect(texts(messages)).toEqual(["m0", "m1", "m2", "m3"]);
     expect(await consumer.pull(queue, end)).toMatchObject({ status: "NO_NEW_MESSAGE", messages: [] });
     expect(await consumer.pull(queue, end + 5)).toMatchObject({ status: "OFFSET_ILLEGAL", nextOffset: end });
+    const { messages: some } = await consumer.pull(queue, end - 10, { expression: { sql: "KEYS = 'k' OR n IS NULL" } });
+    expect(some).toHaveLength(10);
+    const broken = consumer.pull(queue, 0, { expression: { sql: "n =" } });
+    await expect(broken).rejects.toMatchObject({ code: "SUBSCRIPTION_PARSE_FAILED" });
     await consumer.commit(queue, nextOffset);
     expect(await consumer.committedOffset(queue)).toBe(nextOffset);
     const rest = [];

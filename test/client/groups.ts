@@ -4,7 +4,7 @@ import type { ConsumeContext, MessageListener } from "../../src/client/listening
 import type { ReceivedMessage } from "../../src/client/message.ts";
 import type { PushConsumerOptions } from "../../src/client/push-consumer.ts";
 import { stored, texts } from "./sending.ts";
-import { type Clients, until } from "./suite.ts";
+import { type Clients, until, utf8 } from "./suite.ts";
 
 /** A consumer from the first message on that remembers what it was given. */
 async function collect(client: Client, options: Partial<PushConsumerOptions> = {}, act: MessageListener = () => {}) {
@@ -47,6 +47,21 @@ export function groupTests(clients: Clients): void {
     const next = await collect(client);
     await until(() => next.messages.length > 0, "the later message");
     expect(texts(next.messages)).toEqual(["later"]);
+  });
+
+  test("SQL92 says which messages a group has, and what is none keeps a consumer from starting", async () => {
+    const client = clients.client();
+    const producer = client.producer();
+    for (let n = 0; n < 12; n++) await producer.send({ topic: "T", body: `m${n}`, properties: { n: `${n}` } });
+    const wanted = { subscriptions: { T: { sql: "n BETWEEN 3 AND 6 OR last IS NOT NULL" } } };
+    const { messages } = await collect(client, wanted);
+    await until(() => messages.length === 4, "those between");
+    await producer.send({ topic: "T", body: "passed over", properties: { n: "7" } });
+    await producer.send({ topic: "T", body: "last", properties: { last: "1" } });
+    await until(() => messages.length === 5, "the last one");
+    expect(texts(messages).sort()).toEqual(["last", "m3", "m4", "m5", "m6"]);
+    const refused = client.pushConsumer({ group: "Broken", subscriptions: { T: { sql: "n >" } }, listener: () => {} });
+    await expect(refused.start()).rejects.toMatchObject({ code: "SUBSCRIPTION_PARSE_FAILED", responseCode: 23 });
   });
 
   test("messages that come while a pull is held are had at once", async () => {
@@ -161,6 +176,53 @@ export function groupTests(clients: Clients): void {
       async () => texts((await stored(client, "%DLQ%G").catch(() => [])).flat()).includes("poison"),
       "a dead letter",
     );
+  });
+
+  test("a request is replied to by a consumer, and one that nobody replies to is over in time", async () => {
+    const [asking, replying] = [clients.client(), clients.client()];
+    const large = "reply ".repeat(2_000);
+    const producer = replying.producer({ group: "REPLIERS" });
+    const failed: unknown[] = [];
+    await producer.send({ topic: "T", body: "no request" });
+    const { messages } = await collect(replying, {}, async ([request]) => {
+      const text = texts([request!])[0]!;
+      if (text === "unheard" || text === "no request") return;
+      await producer.reply(request!, text === "large" ? large : `${text}?`).catch((error) => failed.push(error));
+    });
+    // The line is open before the broker hears that there is a producer.
+    const reader = asking.pullConsumer({ group: "READER" });
+    await reader.maxOffset((await reader.queues("T"))[0]!);
+    const asker = asking.producer({ group: "ASKERS" });
+    const replies = await Promise.all(
+      ["one", "two", "large"].map((body) => asker.request({ topic: "T", body, tag: "A" }, { timeoutMs: 20_000 })),
+    );
+    expect(replies.map(({ body }) => utf8.decode(body))).toEqual(["one?", "two?", large]);
+    expect(replies[0]!.properties).toMatchObject({ MSG_TYPE: "reply", REPLY_TO_CLIENT: asking.clientId });
+    expect(replies[0]!.messageId).toMatch(/^[0-9A-F]{32}$/);
+    await expect(asker.request({ topic: "T", body: "unheard" }, { timeoutMs: 300 })).rejects.toMatchObject({
+      code: "REQUEST_TIMEOUT",
+    });
+    const abort = new AbortController();
+    const aborted = asker.request({ topic: "T", body: "unheard" }, { signal: abort.signal });
+    abort.abort(new Error("enough"));
+    await expect(aborted).rejects.toThrow("enough");
+    await until(() => texts(messages).includes("unheard"), "the unheard request");
+    expect(failed).toEqual([]);
+    // Who asked is gone.
+    const unheard = messages.find((message) => texts([message])[0] === "unheard")!;
+    await asking.close();
+    await until(async () => {
+      const error = await producer.reply(unheard, "too late", { timeoutMs: 1_000 }).then(
+        () => undefined,
+        (reason) => reason,
+      );
+      return error?.responseCode === 1;
+    }, "a refusal");
+    const { REPLY_TO_CLIENT, ...properties } = unheard.properties;
+    expect(REPLY_TO_CLIENT).toBe(asking.clientId);
+    await expect(producer.reply({ ...unheard, properties }, "to whom?")).rejects.toMatchObject({
+      code: "MESSAGE_ILLEGAL",
+    });
   });
 
   test("a broadcasting group's members all have all messages", async () => {

@@ -3,10 +3,13 @@ import { loadCoreModule } from "#core-wasm";
 import { messagePort, serve } from "../../src/client/message-port.ts";
 import { startInMemory } from "../../src/hosts/memory/host.ts";
 import type { Connection } from "../../src/ports/network.ts";
-import { describeClient, messageDelayLevel, until } from "./suite.ts";
+import { describeClient, messageDelayLevel, soonAsked, until } from "./suite.ts";
 
 describeClient("over a MessagePort", async () => {
-  const broker = await startInMemory({ coreModule: await loadCoreModule(), broker: { messageDelayLevel } });
+  const broker = await startInMemory({
+    coreModule: await loadCoreModule(),
+    broker: { messageDelayLevel, rules: soonAsked },
+  });
   const connect = (): MessagePort => {
     const { port1, port2 } = new MessageChannel();
     serve(port2, (connection) => broker.accept(connection));

@@ -49,7 +49,8 @@ test("what no other broker would take is not tried again", async () => {
   for (const [code, name] of [
     [13, "MESSAGE_ILLEGAL"],
     [29, "INVALID_PARAMETER"],
-    [604, "SYSTEM_ERROR"],
+    [604, "ILLEGAL_OPERATION"],
+    [999, "SYSTEM_ERROR"],
   ] as const) {
     const { brokers, clock, producer } = setUp(() => ({ code }));
     expect(await failure(clock.run(producer.send(message)))).toMatchObject({ code: name, responseCode: code });
@@ -175,6 +176,10 @@ test("a message that no broker would take is refused before it is sent", async (
     { topic: "T", body: "x", properties: { a: "c\u0002" } },
     { topic: "T", body: "x", properties: { a: "y".repeat(40_000) } },
     { topic: "T", body: "x", delayLevel: -1 },
+    { topic: "T", body: "x", delayMs: 0.5 },
+    { topic: "T", body: "x", deliverAtMs: -1 },
+    { topic: "T", body: "x", delayMs: 1, deliverAtMs: 1 },
+    { topic: "T", body: "x", delayLevel: 1, delayMs: 1 },
   ]) {
     expect((await failure(producer.send(bad))).code).toBe("MESSAGE_ILLEGAL");
   }
@@ -182,6 +187,8 @@ test("a message that no broker would take is refused before it is sent", async (
     [],
     [message, { topic: "U", body: "x" }],
     [message, { topic: "T", body: "x", delayLevel: 1 }],
+    [message, { topic: "T", body: "x", delayMs: 1 }],
+    [message, { topic: "T", body: "x", deliverAtMs: 1 }],
     [{ topic: "%RETRY%G", body: "x" }],
     [message, { topic: "T", body: new Uint8Array(4 * 1024 * 1024) }],
   ];

@@ -55,6 +55,27 @@ export function sendingTests(clients: Clients): void {
     expect(message!.storeTimestampMs).toBeGreaterThanOrEqual(message!.bornTimestampMs);
   });
 
+  test("a message is found by its keys, its tag and its ids, within a time", async () => {
+    const client = clients.client();
+    const producer = client.producer();
+    const first = await producer.send({ topic: "T", body: "first", tag: "A", keys: ["k1", "both"] });
+    await producer.send({ topic: "T", body: "second", tag: "B", keys: ["k2", "both"] });
+    const found = async (key: string, options = {}) => texts(await client.queryMessage("T", key, options));
+    expect(await found("k1")).toEqual(["first"]);
+    expect(await found("both")).toEqual(["first", "second"]);
+    expect(await found("both", { messagesMax: 1 })).toEqual(["second"]);
+    expect(await found("both", { endMs: 1 })).toEqual([]);
+    expect(await found("none")).toEqual([]);
+    expect(await found("B", { by: "tag" })).toEqual(["second"]);
+    expect(await found(first.messageId, { by: "messageId" })).toEqual(["first"]);
+    for (const id of [first.messageId, first.offsetMessageId]) {
+      expect(await client.viewMessage("T", id)).toMatchObject({ messageId: first.messageId, tag: "A" });
+    }
+    const none = first.messageId.replace(/.{8}$/, "FFFFFFFF");
+    expect(await client.viewMessage("T", none)).toBeUndefined();
+    await expect(client.queryMessage("None", "k1")).rejects.toMatchObject({ code: "TOPIC_NOT_EXIST" });
+  });
+
   test("sends that are under way together are all answered, by turns of the queues", async () => {
     const client = clients.client();
     const producer = client.producer();
@@ -114,6 +135,23 @@ export function sendingTests(clients: Clients): void {
     await producer.send({ topic: "T", body: "delayed", delayLevel: 1 });
     expect(texts((await stored(client, "T")).flat())).toEqual(["at once"]);
     await until(async () => (await stored(client, "T")).flat().length === 2, "the delayed message");
+  });
+
+  test("a message with a time comes when it is over, and one without a recall handle is not taken back", async () => {
+    const client = clients.client();
+    const producer = client.producer();
+    const plain = await producer.send({ topic: "T", body: "at once" });
+    expect(plain.recallHandle).toBeUndefined();
+    const sent = await producer.send({ topic: "T", body: "after", delayMs: 300 });
+    const at = Date.now() + 900;
+    await producer.send({ topic: "T", body: "at", deliverAtMs: at });
+    expect(texts((await stored(client, "T")).flat())).toEqual(["at once"]);
+    await until(async () => (await stored(client, "T")).flat().length === 3, "those with a time");
+    const later = (await stored(client, "T")).flat().find(({ body }) => utf8.decode(body) === "at")!;
+    expect(later.storeTimestampMs).toBeGreaterThanOrEqual(at);
+    await expect(producer.recall("T", "none")).rejects.toMatchObject({ code: "ILLEGAL_OPERATION" });
+    // Recalls are off unless a broker is told otherwise.
+    await expect(producer.recall("T", sent.recallHandle!)).rejects.toMatchObject({ code: "NO_PERMISSION" });
   });
 
   test("a one-way send arrives", async () => {

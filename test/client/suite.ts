@@ -3,10 +3,15 @@ import type { Carrier } from "../../src/client/carrier.ts";
 import { Client, type ClientOptions } from "../../src/client/client.ts";
 import { consumingTests } from "./consuming.ts";
 import { groupTests } from "./groups.ts";
+import { poppingTests } from "./popping.ts";
 import { sendingTests } from "./sending.ts";
+import { transactionTests } from "./transactions.ts";
 
 /** Retries come back soon. */
 export const messageDelayLevel = Array.from({ length: 18 }, () => "1s").join(" ");
+
+/** Transactions are asked about soon, where a host lets a test say so. */
+export const soonAsked = { transactionTimeOutMs: 300, transactionCheckIntervalMs: 500 };
 
 /** A broker that is running, and the way to it. */
 export interface ClientSetting {
@@ -47,6 +52,8 @@ export function describeClient(name: string, start: () => Promise<ClientSetting>
     sendingTests(clients);
     consumingTests(clients);
     groupTests(clients);
+    poppingTests(clients);
+    transactionTests(clients);
   });
 }
 

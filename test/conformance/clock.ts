@@ -32,6 +32,11 @@ export function describeClock({ name, clock }: ClockFactory): void {
       expect(back).toBe(0);
     });
 
+    test("the time zone is the host's", () => {
+      const noon = new Date(2026, 5, 15, 12).getTime();
+      expect(noon + (clock.zoneOffsetMs?.(noon) ?? 0)).toBe(Date.UTC(2026, 5, 15, 12));
+    });
+
     test("monotonic counts milliseconds", async () => {
       const start = clock.monotonic();
       await new Promise((resolve) => setTimeout(resolve, 100));

@@ -5,6 +5,8 @@ export interface LogStorageFactory {
   readonly name: string;
   /** A storage on nothing. */
   fresh(): Promise<LogStorage>;
+  /** Nobody else fills the same place, and it tells at once what is written. */
+  readonly isAlone?: true;
   /** Another one on what `before`, which is closed, has left. */
   again(before: LogStorage): Promise<LogStorage>;
 }
@@ -117,6 +119,23 @@ export function describeLogStorage(factory: LogStorageFactory): void {
       expect(await time()).toBe(1_600_000_000_000);
       await reopen();
       expect(await time()).toBe(1_600_000_000_000);
+    });
+
+    test("usage names the place and how full it is, and grows with what is written", async () => {
+      const before = await storage.usage();
+      await storage.create("a", 0);
+      await storage.write([{ file: "a", at: 0, bytes: new Uint8Array(4_000_000).fill(1) }]);
+      await storage.sync(["a"]);
+      const after = await storage.usage();
+      // Without a limit there is nothing to tell.
+      expect(after === undefined).toBe(before === undefined);
+      if (before === undefined || after === undefined) return;
+      for (const usage of [before, after]) {
+        expect(usage.path.length).toBeGreaterThan(3);
+        expect(usage.usedBytes).toBeGreaterThanOrEqual(0);
+        expect(usage.totalBytes).toBeGreaterThan(usage.usedBytes);
+      }
+      if (factory.isAlone) expect(after.usedBytes - before.usedBytes).toBeGreaterThan(3_000_000);
     });
 
     async function reopen(): Promise<void> {

@@ -140,19 +140,30 @@ describe("the door", () => {
   test("as it is served, without the property CRC, a record is the one that was encoded without it", () => {
     const [guarded, plain] = [newCore(), newCore({ propertyCrc: false })];
     const [region, plainRegion] = [guarded.allocate(8192), plain.allocate(8192)];
+    const into = guarded.allocate(8192);
     fc.assert(
       fc.property(recordArbitrary, (record) => {
-        const { size } = guarded.encodeRecord(region, 64, 4096, record);
+        // The last entry is the broker's own.
+        const properties = `${closed(record.properties)}WAIT\u0001true`;
+        const { size } = guarded.encodeRecord(region, 64, 4096, { ...record, properties });
         const expected = plain.encodeRecord(plainRegion, 64, 4096, {
           ...record,
           // With a property behind it, the last separator is always there.
           properties: closed(guarded.decodeRecord(region, 64, 64 + size)!.properties.slice(0, -20)),
         });
-        const served = guarded.dropCrcProperty(region, 64, 64 + size);
+        const served = guarded.serveRecord(region, 64, 4096, size, into, 128);
         expect(served).toBe(size - 20);
-        expect(guarded.checkRecord(region, 64, 64 + served, 4096)).toBe("valid");
-        expect(take(region, 64, served)).toEqual(take(plainRegion, 64, expected.size));
-        expect(guarded.dropCrcProperty(region, 64, 64 + served)).toBe(served);
+        expect(guarded.checkRecord(region, 64, 64 + size, 4096)).toBe("valid");
+        expect(guarded.checkRecord(into, 128, 128 + served, 4096)).toBe("valid");
+        expect(take(into, 128, served)).toEqual(take(plainRegion, 64, expected.size));
+        // One without the property is served as it is.
+        expect(guarded.serveRecord(into, 128, 4096, served, region, 64)).toBe(served);
+        expect(take(region, 64, served)).toEqual(take(into, 128, served));
+        // Neither damage, nor another place, nor another size than the unit says.
+        region.bytes[64]! ^= 1;
+        expect(guarded.serveRecord(region, 64, 4096, served, into, 128)).toBe(0);
+        expect(guarded.serveRecord(into, 128, 4097, served, region, 64)).toBe(0);
+        expect(guarded.serveRecord(into, 128, 4096, served + 1, region, 64)).toBe(0);
       }),
     );
     function closed(properties: string): string {

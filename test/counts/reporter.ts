@@ -1,7 +1,12 @@
+import { globSync } from "node:fs";
 import type { Reporter, TestCase, TestModule, Vitest } from "vitest/node";
+import { checkModes } from "../modes/check.ts";
 import { type CountedTest, countTests } from "./counts.ts";
 
-/** Says at the end of a run what it came to (counts.ts), and fails a whole run in which a host shows too little. */
+/**
+ * Says at the end of a run what it came to (counts.ts), and fails a whole run in which a host shows too little; and one that shows that
+ * the README's table of modes is stale (modes/).
+ */
 export default class CountsReporter implements Reporter {
   #isWhole = true;
 
@@ -14,11 +19,31 @@ export default class CountsReporter implements Reporter {
     const tests = modules.flatMap((module) => [...brokenFile(module), ...module.children.allTests()].map(counted));
     const { lines, tooFew } = countTests(tests);
     console.log(`\n${lines.join("\n")}`);
+    if (this.#isWhole) this.#checkModes(modules.filter(({ project }) => project.name === "interop"));
     if (!this.#isWhole || tooFew.length === 0) return;
     console.error(`too little of Node's behaviour is shown by: ${tooFew.join(", ")}`);
     process.exitCode = 1;
   }
+
+  #checkModes(modules: readonly TestModule[]): void {
+    if (modules.length === 0) return;
+    const tests = modules.flatMap((module) =>
+      [...module.children.allTests()].map((test) => ({
+        ...counted(test),
+        file: module.relativeModuleId.replace(interop, ""),
+        isKnownGap: test.options.fails === true,
+      })),
+    );
+    const files = new Set(modules.map(({ relativeModuleId }) => relativeModuleId));
+    const isWhole = globSync(`${interop}**/*.test.ts`).every((path) => files.has(path));
+    for (const wrong of checkModes(tests, isWhole)) {
+      console.error(wrong);
+      process.exitCode = 1;
+    }
+  }
 }
+
+const interop = "test/interop/";
 
 /** A file that failed outside of its tests counts as one that failed. */
 function brokenFile(module: TestModule): CountedTest[] {

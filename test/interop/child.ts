@@ -18,9 +18,10 @@ export class Child {
     args: readonly string[],
     onLine: (line: string) => void = () => {},
     environment: NodeJS.ProcessEnv = process.env,
+    directory?: string,
   ) {
     this.name = name;
-    this.process = spawn(command, args, { detached: false, env: environment });
+    this.process = spawn(command, args, { detached: false, env: environment, cwd: directory });
     // A child that is gone makes writing to it fail; its end is reported by "close".
     this.process.stdin.on("error", () => {});
     const outputs = [this.process.stdout, this.process.stderr].map((stream) => createInterface({ input: stream }));
@@ -52,6 +53,10 @@ export class Child {
 
   signal(name: NodeJS.Signals): void {
     this.process.kill(name);
+  }
+
+  say(line: string): void {
+    this.process.stdin.write(`${line}\n`);
   }
 
   closeInput(): void {

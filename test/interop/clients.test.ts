@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect } from "vitest";
+import { judgeBatches } from "./batches.ts";
 import { JavaClients, type JavaProgram, type SentLine } from "./java-client.ts";
 import { brokers, named } from "./judged.ts";
 import { KnownFailing } from "./known-failing.ts";
@@ -9,6 +10,10 @@ const setupMs = 240_000;
 const testMs = 180_000;
 const bodyBytesMax = 4 * 1024 * 1024;
 
+/** How an operator sets a client; the older one knows no fingerprints. */
+const binaryHeaders = ["-Drocketmq.serialize.type=ROCKETMQ"];
+const heartbeatsV2 = ["-Dcom.rocketmq.heartbeat.v2=true"];
+
 const known = new KnownFailing("clients.test.ts");
 
 describe.skipIf((await missingTool()) !== undefined)("official Java clients", () => {
@@ -16,13 +21,17 @@ describe.skipIf((await missingTool()) !== undefined)("official Java clients", ()
     describe(brokerName, () => {
       let broker: RunningBroker;
       const clientsOf = new Map<string, JavaClients>();
+      const binaryClientsOf = new Map<string, JavaClients>();
 
       beforeAll(async () => {
-        for (const version of clientVersions) clientsOf.set(version, await JavaClients.of(version));
+        for (const version of clientVersions) {
+          clientsOf.set(version, await JavaClients.of(version));
+          binaryClientsOf.set(version, await JavaClients.of(version, ...binaryHeaders, ...heartbeatsV2));
+        }
         broker = await start();
       }, setupMs);
       afterAll(async () => {
-        for (const clients of clientsOf.values()) await clients.close();
+        for (const clients of [...clientsOf.values(), ...binaryClientsOf.values()]) await clients.close();
         await broker?.close();
       }, setupMs);
 
@@ -31,7 +40,7 @@ describe.skipIf((await missingTool()) !== undefined)("official Java clients", ()
 
         // The names of the example are the same for every client: one after the other.
         known.suite(suite, { atOnce: "nothing", timeoutMs: testMs }, (test) =>
-          test("the first example", async () => {
+          test("the first example #push", async () => {
             const clients = clientsOf.get(version)!;
             const sent = await clients.produce(broker.namesrv, { topic: "TopicTest", tags: "TagA" });
             const consumer = clients.start(broker.namesrv, "Consume", { topic: "TopicTest" });
@@ -74,13 +83,107 @@ describe.skipIf((await missingTool()) !== undefined)("official Java clients", ()
         );
       }
 
+      known.suite(`${brokerName}, on the wire`, { atOnce: "suites", timeoutMs: testMs }, (test) =>
+        test("batches, of every kind there is", () => judgeBatches(broker)),
+      );
+
+      for (const version of clientVersions) {
+        const suite = `${brokerName}, client ${version} with binary headers`;
+        known.suite(suite, { atOnce: "suites", timeoutMs: testMs }, (test) => {
+          const clients = () => binaryClientsOf.get(version)!;
+          const name = (base: string) => named(base, version);
+
+          test("sends of all kinds, consumers that share them, failures sent back, offsets #batches", async () => {
+            const topic = name("Binary");
+            const batches = [
+              { topic, tags: "TagA", keys: "sync-", mode: "sync", property: "colour=grün" },
+              { keys: "async-", mode: "async" },
+              { keys: "oneway-", mode: "oneway" },
+              { keys: "batch-", mode: "batch", text: "Grüße, 你好, 🐇 " },
+            ];
+            const sent = await clients().produce(broker.namesrv, ...batches);
+            const options = { topic, group: name("Binary"), "fail-times": 1, "delay-level": 1, "routes-ms": 1_000 };
+            const first = clients().start(broker.namesrv, "Consume", options);
+            await first.untilCaughtUp(40);
+            const second = clients().start(broker.namesrv, "Consume", options);
+            await Promise.all([first.untilAssigned(2), second.untilAssigned(2)]);
+            const shared = await clients().produce(broker.namesrv, { topic, tags: "TagA", count: 20 });
+            const all = [...sent, ...shared];
+            const consumers = [first, second];
+            const succeeded = () =>
+              consumers.flatMap((one) => one.all("message")).filter((line) => line.result === "succeeds");
+            const isOver = () => new Set(ids(succeeded())).size === all.length;
+            await Promise.any(consumers.map((one) => one.until(isOver, "each message's second time")));
+            await Promise.all(consumers.map((one) => one.stop()));
+
+            expect(sent.filter((line) => line.batch !== 2).map((line) => line.status)).toEqual(
+              Array(30).fill("SEND_OK"),
+            );
+            expect([...new Set(ids(succeeded()))]).toEqual(ids(all));
+            const received = (of: SentLine) => succeeded().find((one) => one.msgId === of.msgId)!;
+            for (const of of all) {
+              const { bodyBytes, bodySha256 } = of;
+              expect(received(of)).toMatchObject({ topic, tags: "TagA", bodyBytes, bodySha256, reconsumeTimes: 1 });
+              // Sent by the client itself once the broker had not answered its wish to have it sent back, it has lost its origin.
+              if (received(of).properties["RECONSUME_TIME"] !== undefined) continue;
+              // After a one-way send nobody knows it.
+              const origin = of.offsetMsgId ?? expect.any(String);
+              expect(received(of).properties).toMatchObject({ ORIGIN_MESSAGE_ID: origin });
+            }
+            for (const of of sent) {
+              expect(received(of)).toMatchObject({ keys: `${batches[of.batch]!.keys}${of.index}` });
+              expect(received(of).properties).toMatchObject({ colour: "grün" });
+            }
+            // Who stops last may have taken over queues of the other's: both tell of them then.
+            const committed: Record<string, number> = {};
+            for (const one of consumers) {
+              for (const [queueId, offset] of Object.entries(one.last("committed")!.offsets)) {
+                committed[queueId] = Math.max(committed[queueId] ?? 0, offset);
+              }
+            }
+            expect(Object.values(committed).reduce((sum, offset) => sum + offset, 0)).toBe(all.length);
+            expect(await first.log()).toMatch(/SerializerType:ROCKETMQ/);
+          });
+
+          if (version !== "5.5.0") return;
+          test("heartbeats without subscriptions, and with them when they change", async () => {
+            const topic = name("Fingerprint");
+            const tags = { topic, tags: "TagA,TagB", count: 8 };
+            await clients().produce(broker.namesrv, tags);
+            const group = name("Fingerprint");
+            const consumer = clients().start(broker.namesrv, "Consume", {
+              ...{ topic, group, expression: "TagA", "heartbeat-ms": 500 },
+            });
+            await consumer.untilCaughtUp(8);
+            const shortHeartbeats = async () =>
+              (await consumer.log()).match(/V2 simple brokerName: \S+ subChange: false/g)?.length ?? 0;
+            const untilTwoMore = async () => {
+              const before = await shortHeartbeats();
+              await expect.poll(shortHeartbeats, { timeout: 30_000 }).toBeGreaterThanOrEqual(before + 2);
+            };
+            await untilTwoMore();
+            await consumer.subscribe("TagA || TagB");
+            await untilTwoMore();
+            // What a pull brings is still filtered by what was subscribed when it was asked.
+            await clients().produce(broker.namesrv, { topic, tags: "TagA", count: 8 });
+            await consumer.untilCaughtUp(16);
+            const both = await clients().produce(broker.namesrv, tags);
+            await consumer.untilCaughtUp(24);
+            await consumer.stop();
+
+            expect(among(both, consumer).sort()).toEqual(ids(both));
+            expect(consumer.all("message").length).toBe(4 + 8 + 8);
+          });
+        });
+      }
+
       for (const version of clientVersions) {
         const suite = `${brokerName}, client ${version}`;
         known.suite(suite, { atOnce: "suites", timeoutMs: testMs }, (test) => {
           const clients = () => clientsOf.get(version)!;
           const name = (base: string) => named(base, version);
 
-          test("sync, async and one-way sends are all consumed, whatever the body", async () => {
+          test("sync, async and one-way sends are all consumed, whatever the body #sending", async () => {
             const topic = name("Bodies");
             const batches = [
               { topic, keys: "sync-", mode: "sync", property: "colour=grün" },
@@ -108,7 +211,7 @@ describe.skipIf((await missingTool()) !== undefined)("official Java clients", ()
             }
           });
 
-          test("4 MiB is the largest body, as sent, compression counts", async () => {
+          test("4 MiB is the largest body, as sent, compression counts #limits", async () => {
             const topic = name("Largest");
             const own = clients().start(
               broker.namesrv,
@@ -143,7 +246,7 @@ describe.skipIf((await missingTool()) !== undefined)("official Java clients", ()
             expect(raised.all("failed")).toMatchObject([{ batch: 0, error: "MQBrokerException", code: 13 }]);
           });
 
-          test("TagA || TagB gets exactly those", async () => {
+          test("TagA || TagB gets exactly those #tags", async () => {
             const topic = name("TwoTags");
             const sent = await clients().produce(broker.namesrv, { topic, tags: "TagA,TagB,TagC,TagD", count: 40 });
             const consumer = clients().start(broker.namesrv, "Consume", {
@@ -157,7 +260,7 @@ describe.skipIf((await missingTool()) !== undefined)("official Java clients", ()
             expect(ids(consumer.all("message"))).toEqual(ids(sent.filter((line) => line.index % 4 < 2)));
           });
 
-          test("tags of one hash code are told apart, and no match gets none", async () => {
+          test("tags of one hash code are told apart, and no match gets none #tags", async () => {
             const topic = name("SameHash");
             // "Aa" and "BB" have the same Java hash code: the broker lets both through, the client compares. Queues are taken in
             // turn, so each ends with an "Aa": a client commits what it dropped itself only with the next message it takes.
@@ -182,7 +285,7 @@ describe.skipIf((await missingTool()) !== undefined)("official Java clients", ()
             expect(none.all("message")).toEqual([]);
           });
 
-          test("two consumers share the queues; one stops, one is killed, the other takes over", async () => {
+          test("two consumers share the queues; one stops, one is killed, the other takes over #push", async () => {
             const topic = name("Shared");
             const options = { topic, group: name("Shared") };
             const start = () => clients().start(broker.namesrv, "Consume", options);
@@ -218,7 +321,7 @@ describe.skipIf((await missingTool()) !== undefined)("official Java clients", ()
             await second.stop();
           });
 
-          test("a message whose listener failed comes again after 10 s", async () => {
+          test("a message whose listener failed comes again after 10 s #retries", async () => {
             const topic = name("Failing");
             const options = { topic, group: name("Failing") };
             // A client learns of its group's retry topic every 30 s, and at its start if the topic is there already.
@@ -258,7 +361,7 @@ describe.skipIf((await missingTool()) !== undefined)("official Java clients", ()
             }
           });
 
-          test("a message that failed too often is in the dead letter queue", async () => {
+          test("a message that failed too often is in the dead letter queue #retries", async () => {
             const topic = name("Dead");
             const group = name("Dead");
             await clients().produce(broker.namesrv, { topic, count: 4 });
@@ -297,7 +400,7 @@ describe.skipIf((await missingTool()) !== undefined)("official Java clients", ()
             }
           });
 
-          test("an orderly listener keeps each queue's order, through a failure too", async () => {
+          test("an orderly listener keeps each queue's order, through a failure too #ordered", async () => {
             const topic = name("Orderly");
             const sent = await clients().produce(broker.namesrv, { topic, mode: "orderly", count: 80 });
             const consumer = clients().start(broker.namesrv, "Consume", {
@@ -327,7 +430,7 @@ describe.skipIf((await missingTool()) !== undefined)("official Java clients", ()
             }
           });
 
-          test("broadcasting, both consumers get all", async () => {
+          test("broadcasting, both consumers get all #broadcasting", async () => {
             const topic = name("Broadcast");
             const options = { topic, group: name("Broadcast"), mode: "broadcast" };
             const early = await clients().produce(broker.namesrv, { topic, count: 10 });
@@ -340,7 +443,7 @@ describe.skipIf((await missingTool()) !== undefined)("official Java clients", ()
             for (const consumer of both) expect(ids(consumer.all("message"))).toEqual(ids([...early, ...late]));
           });
 
-          test("offsets, first, end, by time, and committed by a group", async () => {
+          test("offsets, first, end, by time, and committed by a group #offsets", async () => {
             const topic = name("Offsets");
             const group = name("Offsets");
             const sent = await clients().produce(broker.namesrv, { topic, tags: "TagA", count: 10 });
@@ -374,7 +477,7 @@ describe.skipIf((await missingTool()) !== undefined)("official Java clients", ()
             }
           });
 
-          test("a message is found by the id of its place", async () => {
+          test("a message is found by the id of its place #queries", async () => {
             const topic = name("FoundByPlace");
             const [sent] = await clients().produce(broker.namesrv, { topic, tags: "TagA", count: 1 });
             const view = sent!.offsetMsgId!;
@@ -385,7 +488,7 @@ describe.skipIf((await missingTool()) !== undefined)("official Java clients", ()
             ]);
           });
 
-          test("a message is found by the id its sender gave it", async () => {
+          test("a message is found by the id its sender gave it #queries", async () => {
             const topic = name("FoundByKey");
             const [sent] = await clients().produce(broker.namesrv, { topic, tags: "TagA", count: 1 });
             const notStored = sent!.msgId.replace(/.{8}$/, "FFFFFFFF");

@@ -22,7 +22,7 @@ export interface BrokerOptions {
   /** An existing store to open; by default a new, empty one. */
   readonly store?: string;
   readonly flush?: "async" | "sync";
-  /** Lines of Apache's configuration, as a `broker.conf` has them; wasmq takes them from its store. */
+  /** Lines of a `broker.conf`. */
   readonly conf?: string;
 }
 

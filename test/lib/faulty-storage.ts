@@ -1,4 +1,5 @@
 import { MemoryLogStorage } from "../../src/hosts/memory/log-storage.ts";
+import { WasmqError } from "../../src/ports/error.ts";
 import type { LogStorage, StorageWrite } from "../../src/ports/log-storage.ts";
 
 /**
@@ -13,7 +14,7 @@ export class WaitingStorage implements LogStorage {
   syncGate: Promise<void> = Promise.resolve();
   /** How long a sync takes besides. */
   syncMs = 0;
-  /** Thrown by every write and sync while it is set. */
+  /** Thrown by every write while it is set; and by every sync, unless it is that there is no room (the port says so of writes). */
   failure: Error | undefined;
   /** Thrown by every create while it is set. */
   createFailure: Error | undefined;
@@ -22,6 +23,11 @@ export class WaitingStorage implements LogStorage {
   syncFailsFor: RegExp | undefined;
   writes = 0;
   syncs = 0;
+  /** Those that `syncFailsFor` had fail. */
+  failedSyncs = 0;
+  /** The most syncs of files of the CommitLog that were under way at any time. */
+  logSyncsAtOnce = 0;
+  #logSyncs = 0;
 
   constructor(inner = new MemoryLogStorage()) {
     this.inner = inner;
@@ -69,10 +75,16 @@ export class WaitingStorage implements LogStorage {
 
   async sync(files: readonly string[]): Promise<void> {
     this.syncs++;
+    const isOfLog = files.some((file) => file.startsWith("commitlog/"));
+    if (isOfLog) this.logSyncsAtOnce = Math.max(this.logSyncsAtOnce, ++this.#logSyncs);
     if (this.syncMs > 0) await new Promise((resolve) => setTimeout(resolve, this.syncMs));
     await this.syncGate;
-    if (files.some((file) => this.syncFailsFor?.test(file))) throw new Error("EIO: a sync failed");
-    if (this.failure !== undefined) throw this.failure;
+    if (isOfLog) this.#logSyncs--;
+    if (files.some((file) => this.syncFailsFor?.test(file))) {
+      this.failedSyncs++;
+      throw new Error("EIO: a sync failed");
+    }
+    if (this.failure !== undefined && !isFull(this.failure)) throw this.failure;
   }
 
   async setModified(file: string, atMs: number): Promise<void> {
@@ -80,7 +92,16 @@ export class WaitingStorage implements LogStorage {
     this.inner.setModified(file, atMs);
   }
 
+  async usage() {
+    await later();
+    return this.inner.usage();
+  }
+
   async close(): Promise<void> {}
+}
+
+function isFull(error: Error): boolean {
+  return error instanceof WasmqError && error.code === "STORE_FULL";
 }
 
 function later(): Promise<void> {

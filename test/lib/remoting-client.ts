@@ -1,3 +1,5 @@
+import { decodeBinaryHeader, encodeBinaryHeader } from "./binary-header.ts";
+
 /** A response, or a request of the broker's. */
 export interface Answer {
   readonly code: number;
@@ -6,6 +8,8 @@ export interface Answer {
   readonly remark: string | undefined;
   readonly fields: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
+  /** How its header was written: 0 JSON, 1 ROCKETMQ. */
+  readonly serializeType: number;
 }
 
 /** A message out of the body of a pull, read apart from the broker's own decoder. */
@@ -14,8 +18,10 @@ export interface PulledMessage {
   readonly queueId: number;
   readonly queueOffset: number;
   readonly physicalOffset: number;
+  readonly sysFlag: number;
   readonly storeTimestamp: number;
   readonly reconsumeTimes: number;
+  readonly preparedTransactionOffset: number;
   readonly body: string;
   readonly properties: Readonly<Record<string, string>>;
 }
@@ -23,6 +29,15 @@ export interface PulledMessage {
 const text = new TextEncoder();
 const utf8 = new TextDecoder();
 const noBytes = new Uint8Array(0);
+
+/** What a message to send has besides its topic and its body. */
+interface Sent {
+  readonly queueId?: number;
+  readonly properties?: Record<string, string>;
+  readonly reconsumeTimes?: number;
+  readonly sysFlag?: number;
+  readonly bornTimestamp?: number;
+}
 
 /** What a wire tells its client. */
 export interface WireEvents {
@@ -53,6 +68,8 @@ export class RemotingClient {
   readonly notifications: Answer[] = [];
   /** Answers to nothing that was asked. */
   readonly unasked: Answer[] = [];
+  /** How it writes its headers: 0 JSON, 1 ROCKETMQ. */
+  serializeType = 0;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   readonly #frames = new FrameCutter((answer) => this.#answer(answer));
   readonly #events: WireEvents = { received: (bytes) => this.#frames.push(bytes), closed: () => this.#closed() };
@@ -71,7 +88,7 @@ export class RemotingClient {
 
   request(code: number, fields: object = {}, body: Uint8Array | object = noBytes): Promise<Answer> {
     const opaque = ++this.#opaque;
-    return this.exchange(opaque, requestFrame(code, opaque, 0, fields, body));
+    return this.exchange(opaque, this.#frame(code, opaque, 0, fields, body));
   }
 
   /** Sends a frame as it is; the answer to `opaque`. */
@@ -84,7 +101,12 @@ export class RemotingClient {
   }
 
   oneway(code: number, fields: object, body: Uint8Array | object = noBytes): void {
-    this.push(requestFrame(code, ++this.#opaque, 2, fields, body));
+    this.push(this.#frame(code, ++this.#opaque, 2, fields, body));
+  }
+
+  #frame(code: number, opaque: number, flag: number, fields: object, body: Uint8Array | object): Uint8Array {
+    const frame = this.serializeType === 0 ? requestFrame : binaryRequestFrame;
+    return frame(code, opaque, flag, fields, body);
   }
 
   /** Sends bytes as they are. */
@@ -97,19 +119,11 @@ export class RemotingClient {
   }
 
   /** 310. Fails if the answer is not success. */
-  async send(
-    topic: string,
-    body: string,
-    given: { queueId?: number; properties?: Record<string, string>; reconsumeTimes?: number } = {},
-  ): Promise<Answer> {
+  async send(topic: string, body: string, given: Sent = {}): Promise<Answer> {
     return succeeded(await this.trySend(topic, body, given));
   }
 
-  trySend(
-    topic: string,
-    body: string | Uint8Array,
-    given: { queueId?: number; properties?: Record<string, string>; reconsumeTimes?: number; batch?: boolean } = {},
-  ): Promise<Answer> {
+  trySend(topic: string, body: string | Uint8Array, given: Sent & { batch?: boolean } = {}): Promise<Answer> {
     return this.request(
       310,
       {
@@ -118,8 +132,8 @@ export class RemotingClient {
         c: "TBW102",
         d: "4",
         e: String(given.queueId ?? 0),
-        f: "0",
-        g: "1700000000000",
+        f: String(given.sysFlag ?? 0),
+        g: String(given.bornTimestamp ?? 1_700_000_000_000),
         h: "0",
         i: printProperties({ UNIQ_KEY: `U${++this.#opaque}`, ...given.properties }),
         j: String(given.reconsumeTimes ?? 0),
@@ -130,11 +144,17 @@ export class RemotingClient {
     );
   }
 
+  /** 34 for producer groups. */
+  async produce(groups: readonly string[], clientId = "producer"): Promise<void> {
+    const producerDataSet = groups.map((groupName) => ({ groupName }));
+    succeeded(await this.request(34, {}, { clientID: clientId, consumerDataSet: [], producerDataSet }));
+  }
+
   /** 34 for one consumer group, with its subscriptions by topic. */
   async consume(
     group: string,
     subscriptions: Record<string, string>,
-    given: { clientId?: string; version?: number; model?: string } = {},
+    given: { clientId?: string; version?: number; model?: string; expressionType?: string } = {},
   ): Promise<void> {
     succeeded(
       await this.request(
@@ -152,7 +172,8 @@ export class RemotingClient {
                 topic,
                 subString,
                 subVersion: given.version ?? 1,
-                expressionType: "TAG",
+                // As clients subscribe to their retry topic, whatever else they ask for.
+                expressionType: topic.startsWith("%RETRY%") ? "TAG" : (given.expressionType ?? "TAG"),
               })),
             },
           ],
@@ -168,7 +189,14 @@ export class RemotingClient {
     topic: string,
     queueId: number,
     offset: number,
-    given: { suspendMs?: number; maxMessages?: number; subscription?: string; commit?: number } = {},
+    given: {
+      suspendMs?: number;
+      maxMessages?: number;
+      subscription?: string;
+      expressionType?: string;
+      version?: number;
+      commit?: number;
+    } = {},
   ): Promise<Answer> {
     const suspendMs = given.suspendMs ?? 0;
     const sysFlag =
@@ -182,8 +210,9 @@ export class RemotingClient {
       sysFlag: String(sysFlag),
       commitOffset: String(given.commit ?? 0),
       suspendTimeoutMillis: String(suspendMs),
-      subVersion: "0",
+      subVersion: String(given.version ?? 0),
       ...(given.subscription === undefined ? {} : { subscription: given.subscription }),
+      ...(given.expressionType === undefined ? {} : { expressionType: given.expressionType }),
     });
   }
 
@@ -210,6 +239,7 @@ export class RemotingClient {
         remark: "the connection was closed",
         fields: {},
         body: noBytes,
+        serializeType: this.serializeType,
       });
     }
   }
@@ -231,13 +261,22 @@ export class FrameCutter {
     while (all.length - at >= 8 && all.length - at >= 4 + view.getInt32(at)) {
       const end = at + 4 + view.getInt32(at);
       const bodyAt = at + 8 + (view.getInt32(at + 4) & 0xffffff);
-      const header = JSON.parse(utf8.decode(all.subarray(at + 8, bodyAt)));
-      const { code, opaque, flag, remark, extFields } = header;
-      this.#onFrame({ code, opaque, flag, remark, fields: extFields ?? {}, body: all.slice(bodyAt, end) });
+      const serializeType = all[at + 4]!;
+      const header = readHeader(serializeType, all.subarray(at + 8, bodyAt));
+      this.#onFrame({ ...header, body: all.slice(bodyAt, end), serializeType });
       at = end;
     }
     this.#rest = all.slice(at);
   }
+}
+
+function readHeader(serializeType: number, bytes: Uint8Array): Omit<Answer, "body" | "serializeType"> {
+  if (serializeType === 1) {
+    const { code, opaque, flag, remark, fields } = decodeBinaryHeader(bytes);
+    return { code, opaque, flag, remark, fields };
+  }
+  const { code, opaque, flag, remark, extFields } = JSON.parse(utf8.decode(bytes));
+  return { code, opaque, flag, remark, fields: extFields ?? {} };
 }
 
 /** A request as the Java client writes it. `flag` 2: one-way. */
@@ -250,6 +289,18 @@ export function requestFrame(
 ): Uint8Array<ArrayBuffer> {
   const header = text.encode(JSON.stringify({ code, opaque, flag, extFields, language: "JAVA", version: 513 }));
   return frameOf(0, header, body instanceof Uint8Array ? body : text.encode(JSON.stringify(body)));
+}
+
+/** The same with a binary header. */
+export function binaryRequestFrame(
+  code: number,
+  opaque: number,
+  flag = 0,
+  extFields: object = {},
+  body: Uint8Array | object = noBytes,
+): Uint8Array<ArrayBuffer> {
+  const header = encodeBinaryHeader({ code, opaque, flag, fields: extFields as Record<string, string> });
+  return frameOf(1, header, body instanceof Uint8Array ? body : text.encode(JSON.stringify(body)));
 }
 
 /** Any header under any serialize type: hostile input needs frames that no honest encoder would make. */
@@ -297,8 +348,10 @@ export function messagesOf(answer: Answer): PulledMessage[] {
       queueId: view.getInt32(at + 12),
       queueOffset: Number(view.getBigInt64(at + 20)),
       physicalOffset: Number(view.getBigInt64(at + 28)),
+      sysFlag: view.getInt32(at + 36),
       storeTimestamp: Number(view.getBigInt64(at + 56)),
       reconsumeTimes: view.getInt32(at + 72),
+      preparedTransactionOffset: Number(view.getBigInt64(at + 76)),
       body: utf8.decode(bytes.subarray(bodyAt, bodyEnd)),
       topic: utf8.decode(bytes.subarray(bodyEnd + 1, topicEnd)),
       properties: readProperties(utf8.decode(bytes.subarray(topicEnd + 2, topicEnd + 2 + view.getInt16(topicEnd)))),

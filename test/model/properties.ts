@@ -28,3 +28,11 @@ export function withoutCrcModel(text: string): string {
   }
   return kept;
 }
+
+/** The properties up to the last entry that has a name and 0x01. */
+export function entriesModel(text: string): string {
+  const entries = text.split("\u0002").map((entry, i, all) => (i < all.length - 1 ? `${entry}\u0002` : entry));
+  if (entries.at(-1) === "") entries.pop();
+  while (entries.length > 0 && entries.at(-1)!.indexOf("\u0001") <= 0) entries.pop();
+  return entries.join("");
+}

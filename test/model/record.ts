@@ -1,5 +1,5 @@
 import { crc32Model } from "./crc32.ts";
-import { tagsCodeModel, withoutCrcModel } from "./properties.ts";
+import { entriesModel, tagsCodeModel, withoutCrcModel } from "./properties.ts";
 
 // The record, spelt out a second time and on purpose: field after field as section 2 of RocketMQ's format goes, no offsets.
 
@@ -28,6 +28,7 @@ export function encodeRecordModel(
   const v2 = record.topic.length > 127;
   let text = withoutCrcModel(record.properties);
   const tags = tagsCodeModel(text);
+  if (!propertyCrc) text = entriesModel(text);
   if (propertyCrc && text !== "" && !text.endsWith("\u0002")) text += "\u0002";
   const properties = new TextEncoder().encode(text);
   const propertiesLength = properties.length + (propertyCrc ? 20 : 0);
@@ -102,10 +103,21 @@ export function stateModel(bytes: Uint8Array, physicalOffset: number): StateMode
     const crc = crc32Model(record.subarray(0, size - 20)) & 0x7fffffff;
     const digits = [...String(crc)].reverse().join("").padEnd(10, "0");
     if (last !== `__CRC32#\u0001${digits}\u0002`) return "bad-crc";
+  } else if (fields.properties.at(-1) === 0 || resemblance(latin1(record.slice(-20))) >= 16) {
+    return "bad-crc";
+  } else if (entriesModel(latin1(fields.properties)) !== latin1(fields.properties) || !endsInText(fields.properties)) {
+    return "bad-crc";
   } else if (fields.body.length > 0 && fields.bodyCrc !== (crc32Model(fields.body) & 0x7fffffff)) {
     return "bad-crc";
   }
   return fields.offset === BigInt(physicalOffset) ? "valid" : "wrong-offset";
+}
+
+/** How many characters of a `__CRC32#` stand where they would. */
+function resemblance(last: string): number {
+  const pattern = "__CRC32#\u0001..........\u0002";
+  return [...pattern].filter((character, at) => (character === "." ? /\d/.test(last[at]!) : character === last[at]))
+    .length;
 }
 
 /** Items of a MessageBatch body: MessageDecoder.encodeMessages. */
@@ -130,7 +142,7 @@ export function encodeUnitModel(offset: number, size: number, tagsHigh: number, 
   return Uint8Array.from(new Writer().i64(offset).i32(size).i32(tagsHigh).i32(tagsLow).bytes);
 }
 
-class Writer {
+export class Writer {
   readonly bytes: number[] = [];
 
   i32(value: number): this {
@@ -149,7 +161,7 @@ class Writer {
 }
 
 /** Throws RangeError past the end and on negative lengths. */
-class Reader {
+export class Reader {
   readonly #bytes: Uint8Array;
   #at = 0;
 
@@ -191,4 +203,15 @@ class Reader {
 
 function latin1(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes);
+}
+
+/** The last entry of properties is UTF-8, and no property CRC that is not whole. */
+function endsInText(properties: Uint8Array): boolean {
+  const end = properties.at(-1) === 2 ? properties.length - 1 : properties.length;
+  try {
+    const last = properties.subarray(properties.lastIndexOf(2, end - 1) + 1, end);
+    return !new TextDecoder("utf-8", { fatal: true }).decode(last).startsWith("__CRC32#\u0001");
+  } catch {
+    return false;
+  }
 }

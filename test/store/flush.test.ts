@@ -85,6 +85,30 @@ describe("SYNC_FLUSH", () => {
     expect(Math.min(...waits)).toBeGreaterThanOrEqual(syncMs - 2);
   });
 
+  test("what a full disk has left is wiped, and that synced, while no other sync of the log is under way", async () => {
+    const { storage, client } = await start("SYNC_FLUSH");
+    await client.send("T", "m0");
+    let open = (): void => {};
+    storage.syncGate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const first = client.send("T", "m1");
+    await settled();
+    storage.failure = new WasmqError("STORE_FULL", "no room");
+    expect((await client.trySend("T", "refused")).code).toBe(14);
+    storage.failure = undefined;
+    const second = client.send("T", "m2");
+    await settled();
+    open();
+    await Promise.all([first, second]);
+    expect(storage.logSyncsAtOnce).toBe(1);
+    expect(messagesOf(await client.pull("G", "T", 0, 0, { subscription: "*" })).map(({ body }) => body)).toEqual([
+      "m0",
+      "m1",
+      "m2",
+    ]);
+  });
+
   test("after a failed sync nothing is acked, nothing taken, and what was kept is still served", async () => {
     const { storage, client, broker } = await start("SYNC_FLUSH");
     await client.send("T", "m0");
@@ -147,6 +171,16 @@ describe.each(["SYNC_FLUSH", "ASYNC_FLUSH"] as const)("a full disk, %s", (mode) 
 });
 
 describe("ASYNC_FLUSH", () => {
+  test("a stop whose sync fails ends when the next owner is left word of it", async () => {
+    const { storage, client, broker } = await start("ASYNC_FLUSH");
+    await client.send("T", "m0");
+    storage.syncFailsFor = /^commitlog/;
+    await client.send("T", "m1");
+    await expect(broker.stop()).rejects.toThrow(/could not be flushed/);
+    const files = new Set(storage.inner.files.keys());
+    expect([files.has("unsynced"), files.has("abort")]).toEqual([true, true]);
+  });
+
   test("a send is answered after the write, whatever the syncs do", async () => {
     const { storage, client } = await start("ASYNC_FLUSH");
     // A topic's first message waits for topics.json to be kept.
@@ -210,10 +244,9 @@ describe("ASYNC_FLUSH", () => {
 
   test("after a failed sync of a ConsumeQueue the store is not marked as cleanly stopped", async () => {
     const { storage, client, broker } = await start("ASYNC_FLUSH");
-    await client.send("T", "m0");
     storage.syncFailsFor = /^consumequeue/;
-    await settled();
-    await settled();
+    await client.send("T", "m0");
+    await expect.poll(() => storage.failedSyncs, { timeout: 10_000 }).toBeGreaterThan(0);
     storage.syncFailsFor = undefined;
     await client.send("T", "m1");
     await broker.stop();

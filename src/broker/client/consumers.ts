@@ -1,5 +1,9 @@
+import { groupsPerClientMax } from "../../limits.ts";
+import { WasmqError } from "../../ports/error.ts";
 import type { Subscription } from "../filter/subscription.ts";
+import { SetMap } from "../set-map.ts";
 import type { Client, ClientInfo } from "./client.ts";
+import type { Memberships } from "./memberships.ts";
 
 export type MessageModel = "CLUSTERING" | "BROADCASTING";
 
@@ -19,6 +23,8 @@ export interface ConsumerGroup {
   messageModel: MessageModel;
   consumeType: string;
   consumeFromWhere: string;
+  /** Of the last heartbeat's client; 0: it has none. */
+  fingerprint: number;
   readonly members: Map<Client, { info: ClientInfo; seenAtMs: number }>;
   readonly subscriptions: Map<string, Subscription>;
 }
@@ -29,15 +35,44 @@ export interface ConsumerGroup {
  */
 export class Consumers {
   readonly #groups = new Map<string, ConsumerGroup>();
+  /** The groups that a client is in. */
+  readonly #clients = new SetMap<Client, string>();
+  readonly #members: Memberships;
+  readonly #subscriptionBytesMax: number;
+  #subscriptionBytes = 0;
   readonly #notifies: (group: string) => boolean;
+  readonly #gone: (group: string) => void;
 
-  /** `notifies` tells whether a group wants to hear of changes (notifyConsumerIdsChangedEnable). */
-  constructor(notifies: (group: string) => boolean) {
+  /**
+   * `subscriptionBytesMax`: MemoryBudget. `notifies` tells whether a group wants to hear of changes (notifyConsumerIdsChangedEnable);
+   * `gone` is told of a group whose last member went away.
+   */
+  constructor(
+    members: Memberships,
+    subscriptionBytesMax: number,
+    notifies: (group: string) => boolean,
+    gone: (group: string) => void,
+  ) {
+    this.#members = members;
+    this.#subscriptionBytesMax = subscriptionBytesMax;
     this.#notifies = notifies;
+    this.#gone = gone;
   }
 
   find(group: string): ConsumerGroup | undefined {
     return this.#groups.get(group);
+  }
+
+  /** The groups whose members subscribe to a topic (ConsumerManager.queryTopicConsumeByWho). */
+  subscribersOf(topic: string): string[] {
+    return [...this.#groups.values()].filter((group) => group.subscriptions.has(topic)).map(({ group }) => group);
+  }
+
+  /** The member of a group with this id that came last. */
+  member(group: string, clientId: string): { client: Client; info: ClientInfo } | undefined {
+    const members = [...(this.#groups.get(group)?.members ?? [])];
+    const found = members.findLast(([, { info }]) => info.clientId === clientId);
+    return found && { client: found[0], info: found[1].info };
   }
 
   /** The ids of the members, each once, in the order they came. */
@@ -47,40 +82,78 @@ export class Consumers {
     return [...ids];
   }
 
-  /** True if a member or a subscription is new, changed or gone; the members are told then, if `notifies`. */
-  register(client: Client, info: ClientInfo, heartbeat: ConsumerHeartbeat, nowMs: number, notifies: boolean): boolean {
-    let group = this.#groups.get(heartbeat.group);
-    if (group === undefined) {
-      group = {
-        group: heartbeat.group,
-        messageModel: heartbeat.messageModel,
-        consumeType: heartbeat.consumeType,
-        consumeFromWhere: heartbeat.consumeFromWhere,
-        members: new Map(),
-        subscriptions: new Map(),
-      };
-      this.#groups.set(heartbeat.group, group);
+  /**
+   * If a member or a subscription is new, changed or gone, the members are told, if `notifies`. Throws INVALID_PARAMETER for a client in
+   * too many groups; SYSTEM_ERROR when there are too many members or subscriptions, which leaves the group as it was.
+   *
+   * `fingerprint` is the client's hash of all its subscriptions (HeartbeatData.computeHeartbeatFingerprint), 0 from clients that make
+   * none. False if the group had it already: until they change, the client need not name its subscriptions again. Unlike Apache, a
+   * group of which nobody has named any is not false either (ClientManageProcessor.heartBeatV2): after a restart of the broker its
+   * members would go on without, and be refused every pull.
+   */
+  register(
+    client: Client,
+    info: ClientInfo,
+    heartbeat: ConsumerHeartbeat,
+    fingerprint: number,
+    nowMs: number,
+    notifies: boolean,
+  ): boolean {
+    const found = this.#groups.get(heartbeat.group);
+    const isNews = found === undefined ? heartbeat.subscriptions === undefined : found.fingerprint !== fingerprint;
+    const group: ConsumerGroup = found ?? {
+      group: heartbeat.group,
+      messageModel: heartbeat.messageModel,
+      consumeType: heartbeat.consumeType,
+      consumeFromWhere: heartbeat.consumeFromWhere,
+      fingerprint,
+      members: new Map(),
+      subscriptions: new Map(),
+    };
+    const known = group.members.get(client);
+    const before = bytesOf(group.subscriptions.values());
+    const more = heartbeat.subscriptions === undefined ? 0 : bytesOf(heartbeat.subscriptions) - before;
+    if (more > 0 && this.#subscriptionBytes + more > this.#subscriptionBytesMax) {
+      throw new WasmqError(
+        "SYSTEM_ERROR",
+        `the broker keeps its ${this.#subscriptionBytesMax} bytes of subscriptions, no more are taken`,
+      );
     }
+    if (known === undefined) {
+      if (this.#clients.count(client) >= groupsPerClientMax) {
+        throw new WasmqError("INVALID_PARAMETER", `a client may have ${groupsPerClientMax} consumer groups`);
+      }
+      this.#members.join();
+      this.#clients.add(client, heartbeat.group);
+    }
+    this.#groups.set(heartbeat.group, group);
     group.messageModel = heartbeat.messageModel;
     group.consumeType = heartbeat.consumeType;
     group.consumeFromWhere = heartbeat.consumeFromWhere;
-    const known = group.members.get(client);
+    group.fingerprint = fingerprint;
     group.members.set(client, { info, seenAtMs: nowMs });
     const subscribed = heartbeat.subscriptions !== undefined && updateSubscriptions(group, heartbeat.subscriptions);
+    this.#subscriptionBytes += bytesOf(group.subscriptions.values()) - before;
     const changed = known?.info.clientId !== info.clientId || subscribed;
     if (changed && notifies) this.#notify(group);
-    return changed;
+    return isNews;
   }
 
   unregister(group: string, client: Client): void {
     const found = this.#groups.get(group);
     if (found?.members.delete(client) !== true) return;
-    if (found.members.size === 0) this.#groups.delete(group);
+    this.#members.leave();
+    this.#clients.delete(client, group);
+    if (found.members.size === 0) {
+      this.#groups.delete(group);
+      this.#subscriptionBytes -= bytesOf(found.subscriptions.values());
+      this.#gone(group);
+    }
     this.#notify(found);
   }
 
   disconnected(client: Client): void {
-    for (const group of [...this.#groups.keys()]) this.unregister(group, client);
+    for (const group of this.#clients.of(client)) this.unregister(group, client);
   }
 
   /** Forgets consumers of which nothing was heard since `beforeMs`. */
@@ -96,6 +169,15 @@ export class Consumers {
     if (group.messageModel === "BROADCASTING" || !this.#notifies(group.group)) return;
     for (const client of group.members.keys()) client.notifyConsumerIdsChanged(group.group);
   }
+}
+
+/** What subscriptions take of the memory, the maps around them included. */
+function bytesOf(subscriptions: Iterable<Subscription>): number {
+  let bytes = 0;
+  for (const { topic, expression, expressionType, tagHashes } of subscriptions) {
+    bytes += 200 + 2 * (topic.length + expression.length + expressionType.length) + (tagHashes?.byteLength ?? 0);
+  }
+  return bytes;
 }
 
 /** A newer subscription replaces an older one of its topic; topics no longer named are forgotten (ConsumerGroupInfo.updateSubscription). */

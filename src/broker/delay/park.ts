@@ -1,4 +1,5 @@
 import { WasmqError } from "../../ports/error.ts";
+import { decodeUtf8 } from "../../ports/text.ts";
 import { getProperty, property, removeProperty, setProperty } from "../message/properties.ts";
 import { scheduleTopic } from "../topic/system-topics.ts";
 import type { DelayLevels } from "./delay-levels.ts";
@@ -45,9 +46,14 @@ export function park(topic: string, queueId: number, properties: string, levels:
  * SCHEDULE_TOPIC_XXXX); every other message keeps the hash of its tags.
  */
 export function deliverTimeAsTagsCode(levels: DelayLevels) {
-  return (topic: string, properties: () => string, storeTimestamp: number): number | undefined => {
-    if (topic !== scheduleTopic) return undefined;
-    const level = delayLevelOf(properties());
+  return (
+    message: { readonly topic: string; readonly properties: string | Uint8Array },
+    storeTimestamp: number,
+  ): number | undefined => {
+    if (message.topic !== scheduleTopic) return undefined;
+    // Asked for only now: of a record on the medium they are cut out of it.
+    const { properties } = message;
+    const level = delayLevelOf(typeof properties === "string" ? properties : decodeUtf8(properties));
     return level > 0 ? storeTimestamp + levels.delayMs(level) : undefined;
   };
 }

@@ -16,7 +16,8 @@ const subscribeAll = "*";
 
 /**
  * A subscription by tags: `*`, empty, or `A || B` (FilterAPI.buildSubscriptionData). The broker compares hashes only; the
- * client compares the tags themselves. Throws SUBSCRIPTION_PARSE_FAILED for an expression without a tag.
+ * client compares the tags themselves. Blanks between the bars are no tags, and match nothing. Throws SUBSCRIPTION_PARSE_FAILED for
+ * bars alone.
  */
 export function subscribeByTags(
   topic: string,
@@ -24,14 +25,11 @@ export function subscribeByTags(
   version: bigint,
   hashCode: (text: string) => number,
 ): Subscription {
-  const text = expression.trim();
   let tagHashes: Int32Array | undefined;
-  if (text !== "" && text !== subscribeAll) {
-    const tags = text
-      .split("||")
-      .map((tag) => tag.trim())
-      .filter((tag) => tag !== "");
-    if (tags.length === 0) {
+  if (expression !== "" && expression !== subscribeAll) {
+    const parts = expression.split("||");
+    const tags = parts.map((tag) => tag.trim()).filter((tag) => tag !== "");
+    if (parts.every((part) => part === "")) {
       throw new WasmqError("SUBSCRIPTION_PARSE_FAILED", `the consumer's subscription parse failed: ${expression}`);
     }
     if (tags.length > subscriptionTagsMax) {
@@ -48,6 +46,8 @@ export function subscribeByTags(
 export const tagExpression = "TAG";
 
 /** A missing type means tags (ExpressionType.isTagType). */
-export function isTagExpression(expressionType: string | undefined): boolean {
+export function isTagExpression(
+  expressionType: string | undefined,
+): expressionType is undefined | "" | typeof tagExpression {
   return expressionType === undefined || expressionType === "" || expressionType === tagExpression;
 }

@@ -12,6 +12,11 @@ export function hostHex(host: Uint8Array): string {
     .toUpperCase();
 }
 
+/** By byte. */
+const hexBytes = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0").toUpperCase());
+
 function hex32(value: number): string {
-  return value.toString(16).toUpperCase().padStart(8, "0");
+  return (
+    hexBytes[value >>> 24]! + hexBytes[(value >>> 16) & 255]! + hexBytes[(value >>> 8) & 255]! + hexBytes[value & 255]!
+  );
 }

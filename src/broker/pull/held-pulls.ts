@@ -1,76 +1,97 @@
+import type { MemoryBudget } from "../../limits.ts";
 import type { Due, DueQueue } from "../../store/due-queue.ts";
 import type { Client } from "../client/client.ts";
+import { SetMap } from "../set-map.ts";
 
 /** Requests that wait for messages of a queue, until some come or their time is up (PullRequestHoldService). */
-export class HeldPulls<T extends { readonly client: Client }> {
+export class HeldPulls<T extends HeldPull> {
   readonly #dues: DueQueue;
-  readonly #heldMax: number;
+  readonly #budget: HeldBudget;
   readonly #expired: (held: T) => void;
-  readonly #queues = new Map<string, Set<Waiting<T>>>();
+  readonly #queues = new SetMap<string, Waiting<T>>();
+  /** The same by who waits: one that goes away costs no look at all the others. */
+  readonly #clients = new SetMap<Client, Waiting<T>>();
   #count = 0;
+  #filterBytes = 0;
 
-  /** `heldMax`: MemoryBudget.heldPullsMax. */
-  constructor(dues: DueQueue, heldMax: number, expired: (held: T) => void) {
+  constructor(dues: DueQueue, budget: HeldBudget, expired: (held: T) => void) {
     this.#dues = dues;
-    this.#heldMax = heldMax;
+    this.#budget = budget;
     this.#expired = expired;
   }
 
-  /** False if as many are held as may be. */
+  /** Until `untilMs` of the monotonic clock. False if as many are held as may be, of all or of this client, or as many bytes of filters. */
   hold(held: T, topic: string, queueId: number, untilMs: number): boolean {
-    if (this.#count >= this.#heldMax) return false;
-    const key = keyOf(topic, queueId);
-    let queue = this.#queues.get(key);
-    if (queue === undefined) {
-      queue = new Set();
-      this.#queues.set(key, queue);
-    }
+    const { heldPullsMax, heldPullsPerConnectionMax, filterBytesMax } = this.#budget;
+    if (this.#count >= heldPullsMax || this.#clients.count(held.client) >= heldPullsPerConnectionMax) return false;
+    if (held.ownFilterBytes > 0 && this.#filterBytes + held.ownFilterBytes > filterBytesMax) return false;
     const waiting: Waiting<T> = {
       held,
+      key: keyOf(topic, queueId),
       due: this.#dues.at(untilMs, () => {
-        this.#remove(key, waiting);
+        this.#remove(waiting);
         this.#expired(held);
       }),
     };
-    queue.add(waiting);
+    this.#queues.add(waiting.key, waiting);
+    this.#clients.add(held.client, waiting);
     this.#count++;
+    this.#filterBytes += held.ownFilterBytes;
     return true;
   }
 
   /** Those who wait for a queue; they are held no longer. */
   take(topic: string, queueId: number): T[] {
-    const key = keyOf(topic, queueId);
-    const queue = this.#queues.get(key);
-    if (queue === undefined) return [];
-    this.#queues.delete(key);
-    this.#count -= queue.size;
-    return Array.from(queue, ({ held, due }) => {
-      this.#dues.cancel(due);
-      return held;
+    return Array.from(this.#queues.of(keyOf(topic, queueId)), (waiting) => {
+      this.#dues.cancel(waiting.due);
+      this.#remove(waiting);
+      return waiting.held;
     });
   }
 
-  /** Forgets what a client waits for. */
-  drop(client: Client): void {
-    for (const [key, queue] of this.#queues) {
-      for (const waiting of queue) {
-        if (waiting.held.client !== client) continue;
-        this.#dues.cancel(waiting.due);
-        this.#remove(key, waiting);
-      }
+  /** The one who waits for a queue for the longest time; it is held no longer. */
+  takeFirst(topic: string, queueId: number): T | undefined {
+    for (const waiting of this.#queues.of(keyOf(topic, queueId))) {
+      this.#dues.cancel(waiting.due);
+      this.#remove(waiting);
+      return waiting.held;
     }
+    return undefined;
   }
 
-  #remove(key: string, waiting: Waiting<T>): void {
-    const queue = this.#queues.get(key);
-    if (queue?.delete(waiting) !== true) return;
+  /** How many wait for a queue. */
+  waiting(topic: string, queueId: number): number {
+    return this.#queues.count(keyOf(topic, queueId));
+  }
+
+  /** Forgets what a client waits for: that is given back. */
+  drop(client: Client): T[] {
+    return Array.from(this.#clients.of(client), (waiting) => {
+      this.#dues.cancel(waiting.due);
+      this.#remove(waiting);
+      return waiting.held;
+    });
+  }
+
+  #remove(waiting: Waiting<T>): void {
+    if (!this.#queues.delete(waiting.key, waiting)) return;
+    this.#clients.delete(waiting.held.client, waiting);
     this.#count--;
-    if (queue.size === 0) this.#queues.delete(key);
+    this.#filterBytes -= waiting.held.ownFilterBytes;
   }
 }
 
+export interface HeldPull {
+  readonly client: Client;
+  /** What a filter takes that came with the pull and is nobody else's; 0 for none. */
+  readonly ownFilterBytes: number;
+}
+
+type HeldBudget = Pick<MemoryBudget, "heldPullsMax" | "heldPullsPerConnectionMax" | "filterBytesMax">;
+
 interface Waiting<T> {
   readonly held: T;
+  readonly key: string;
   readonly due: Due;
 }
 

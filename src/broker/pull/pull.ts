@@ -1,18 +1,25 @@
-import { pullBytesMax, pullHoldMsMax, pullMessagesMax, pullUnitsMax } from "../../limits.ts";
+import { pullHoldMsMax, pullUnitsMax } from "../../limits.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { WasmqError } from "../../ports/error.ts";
+import type { Telemetry } from "../../ports/telemetry.ts";
 import type { DueQueue } from "../../store/due-queue.ts";
 import { whenReady } from "../../store/eventually.ts";
 import type { GetResult, GetStatus } from "../../store/reader.ts";
 import type { Store } from "../../store/store.ts";
 import type { Client } from "../client/client.ts";
 import type { Consumers } from "../client/consumers.ts";
+import { type ConsumerFilters, compileFilter } from "../filter/consumer-filters.ts";
+import type { SqlFilter } from "../filter/sql-filter.ts";
 import { isTagExpression, type Subscription, subscribeByTags } from "../filter/subscription.ts";
 import type { ConsumerOffsets } from "../offset/consumer-offsets.ts";
-import type { SubscriptionGroups } from "../subscription-group/subscription-groups.ts";
+import type { BrokerSettings } from "../settings.ts";
+import type { BrokerStats } from "../stats/broker-stats.ts";
+import type { SubscriptionGroupConfig, SubscriptionGroups } from "../subscription-group/subscription-groups.ts";
 import { perm } from "../topic/topic-config.ts";
 import type { Topics } from "../topic/topics.ts";
+import { ExpiredMessages } from "./expired.ts";
 import { HeldPulls } from "./held-pulls.ts";
+import { ReadTurns } from "./read-turns.ts";
 
 /** A consumer's request for messages of one queue (PullMessageRequestHeader). */
 export interface Pull {
@@ -29,6 +36,8 @@ export interface Pull {
   /** The subscription the request itself carries, or undefined to go by the group's. */
   readonly expression: { readonly text: string; readonly type: string | undefined } | undefined;
   readonly subscriptionVersion: bigint;
+  /** It comes from a lite pull consumer. */
+  readonly isLite: boolean;
   /** When it was asked, if that was before the broker started; undefined for now. */
   readonly askedAtMs?: number | undefined;
 }
@@ -37,10 +46,12 @@ export type PullOutcome = "FOUND" | "NOT_FOUND" | "RETRY_IMMEDIATELY" | "OFFSET_
 
 export interface PullResult {
   readonly outcome: PullOutcome;
-  readonly status: GetStatus;
+  readonly status: GetStatus | "OFFSET_RESET";
   readonly nextOffset: number;
   readonly minOffset: number;
   readonly maxOffset: number;
+  readonly topicSysFlag: number;
+  readonly groupSysFlag: number;
   /** Stored records, one behind the other. */
   readonly records: Uint8Array;
 }
@@ -61,46 +72,67 @@ export class Pulls {
   readonly #topics: Topics;
   readonly #groups: SubscriptionGroups;
   readonly #consumers: Consumers;
+  readonly #filters: ConsumerFilters;
   readonly #offsets: ConsumerOffsets;
   readonly #clock: Clock;
+  readonly #stats: BrokerStats;
+  readonly #settings: BrokerSettings;
   readonly #held: HeldPulls<Held>;
+  readonly #reads: ReadTurns;
+  readonly expired: ExpiredMessages;
 
   constructor(given: {
     store: Store;
     topics: Topics;
     groups: SubscriptionGroups;
     consumers: Consumers;
+    filters: ConsumerFilters;
     offsets: ConsumerOffsets;
     clock: Clock;
+    stats: BrokerStats;
+    telemetry: Telemetry;
     dues: DueQueue;
-    heldMax: number;
+    settings: BrokerSettings;
   }) {
     this.#store = given.store;
     this.#topics = given.topics;
     this.#groups = given.groups;
     this.#consumers = given.consumers;
+    this.#filters = given.filters;
     this.#offsets = given.offsets;
     this.#clock = given.clock;
-    this.#held = new HeldPulls(given.dues, given.heldMax, (held) => this.#answer(held, "last"));
+    this.#stats = given.stats;
+    this.#settings = given.settings;
+    const { budget } = given.settings;
+    this.#held = new HeldPulls(given.dues, budget, (held) => this.#answer(held, "last"));
+    this.#reads = new ReadTurns(budget);
+    this.expired = new ExpiredMessages(given.clock, given.telemetry);
   }
 
   /**
    * Throws what is wrong with the request (SUBSCRIPTION_GROUP_NOT_EXIST, NO_PERMISSION, TOPIC_NOT_EXIST, INVALID_PARAMETER,
-   * SUBSCRIPTION_*); the listener is not called then.
+   * SUBSCRIPTION_*, FILTER_DATA_*); the listener is not called then.
    */
   pull(pull: Pull, client: Client, listener: PullListener): void {
-    const subscription = this.#check(pull);
-    if (pull.commitOffset !== undefined && pull.commitOffset >= 0) {
+    const { topicSysFlag, groupSysFlag, wanted } = this.#check(pull);
+    const { maxTransferBytesOnMessageInMemory, maxTransferCountOnMessageInMemory } = this.#settings;
+    const isReset = this.#offsets.hasReset(pull.group, pull.topic, pull.queueId);
+    if (pull.commitOffset !== undefined && pull.commitOffset >= 0 && !isReset) {
       this.#offsets.commit(pull.group, pull.topic, pull.queueId, pull.commitOffset);
     }
     this.#answer(
       {
+        group: pull.group,
         topic: pull.topic,
         queueId: pull.queueId,
         offset: pull.offset,
-        messagesMax: Math.max(1, Math.min(pull.messagesMax, pullMessagesMax)),
-        bytesMax: Math.min(pull.bytesMax ?? pullBytesMax, pullBytesMax),
-        tagHashes: subscription.tagHashes,
+        messagesMax: Math.max(1, Math.min(pull.messagesMax, maxTransferCountOnMessageInMemory)),
+        bytesMax: Math.min(pull.bytesMax ?? maxTransferBytesOnMessageInMemory, maxTransferBytesOnMessageInMemory),
+        tagHashes: wanted.tagHashes,
+        filter: wanted.filter,
+        ownFilterBytes: wanted.ownFilterBytes,
+        topicSysFlag,
+        groupSysFlag,
         client,
         listener,
         suspendUntilMs: this.#suspendUntilMs(pull),
@@ -117,19 +149,42 @@ export class Pulls {
   /** Nobody is left to answer. */
   disconnected(client: Client): void {
     this.#held.drop(client);
+    this.#reads.drop(client);
   }
 
+  /** On the monotonic clock. */
   #suspendUntilMs(pull: Pull): number {
-    if (pull.suspendMs <= 0) return 0;
-    return (pull.askedAtMs ?? this.#clock.now()) + Math.min(pull.suspendMs, pullHoldMsMax);
+    if (pull.suspendMs <= 0) return Number.NEGATIVE_INFINITY;
+    const { longPollingEnable, shortPollingTimeMs } = this.#settings;
+    const holdMs = longPollingEnable ? Math.min(pull.suspendMs, pullHoldMsMax) : shortPollingTimeMs;
+    // What the wall clock says of the time before may be anything, if somebody has set it since.
+    const heldMs = pull.askedAtMs === undefined ? 0 : Math.max(0, this.#clock.now() - pull.askedAtMs);
+    return this.#clock.monotonic() + holdMs - heldMs;
   }
 
   #answer(held: Held, pass: Pass): void {
+    const resetTo = this.#offsets.takeReset(held.group, held.topic, held.queueId);
+    if (resetTo !== undefined) {
+      held.listener.pulled({
+        outcome: "OFFSET_MOVED",
+        status: "OFFSET_RESET",
+        nextOffset: resetTo,
+        ...this.#store.range(held.topic, held.queueId),
+        topicSysFlag: held.topicSysFlag,
+        groupSysFlag: held.groupSysFlag,
+        records: noBytes,
+      });
+      return;
+    }
     const failed = (error: unknown): void => {
       held.listener.failed(error instanceof WasmqError ? error : new WasmqError("SYSTEM_ERROR", String(error)));
     };
     if (held.client.isBehind) {
       this.#putOff(held);
+      return;
+    }
+    if (this.#reads.areTaken) {
+      if (!this.#reads.wait(held.client, () => this.#answer(held, pass))) this.#putOff(held);
       return;
     }
     // A read that throws at once must not reach those who wake the held: an arrival, an alarm.
@@ -140,20 +195,23 @@ export class Pulls {
           bytesMax: held.bytesMax,
           unitsMax: pullUnitsMax,
           tagHashes: held.tagHashes,
+          filter: held.filter,
+          notBefore: this.#topics.notBefore(held.topic),
         }),
         (result) => this.#answerWith(held, result, pass),
       );
-      if (outcome instanceof Promise) outcome.catch(failed);
+      if (outcome instanceof Promise) this.#reads.take(outcome.catch(failed));
     } catch (error) {
       failed(error);
     }
   }
 
   #answerWith(held: Held, result: GetResult, pass: Pass): void {
+    if (result.expired > 0) this.expired.add(held.topic, result.expired);
     let outcome = outcomeOf(result.status, held.offset);
     // Of those who are held already, only messages that match end the wait (PullRequestHoldService.notifyMessageArriving).
     const waits = outcome === "NOT_FOUND" || (outcome === "RETRY_IMMEDIATELY" && pass === "again");
-    if (waits && pass !== "last" && held.suspendUntilMs > this.#clock.now()) {
+    if (waits && pass !== "last" && held.suspendUntilMs > this.#clock.monotonic()) {
       // More to look at (a pass has its limit, and messages may have come while it waited for its bytes): nobody may ever
       // wake the one who waits for what is there already.
       if (result.nextOffset < this.#store.range(held.topic, held.queueId).maxOffset) outcome = "RETRY_IMMEDIATELY";
@@ -165,28 +223,45 @@ export class Pulls {
         }
       }
     }
+    if (outcome === "FOUND") {
+      const { messages, nextOffset, records } = result;
+      this.#stats.got(held.topic, held.group, held.queueId, nextOffset, messages, records.length);
+    } else this.#stats.gotNothing();
+    const { topic, queueId } = held;
+    const isBehindEnd = result.status === "OFFSET_OVERFLOW_BADLY";
     held.listener.pulled({
       outcome,
       status: result.status,
-      nextOffset: result.nextOffset,
+      nextOffset: isBehindEnd ? this.#offsets.endOf(topic, queueId, result.maxOffset) : result.nextOffset,
       minOffset: result.minOffset,
       maxOffset: result.maxOffset,
+      topicSysFlag: held.topicSysFlag,
+      groupSysFlag: held.groupSysFlag,
       records: result.records,
     });
   }
 
   /** Answers without messages: the client asks again once it has read what it was sent before. */
-  #putOff({ topic, queueId, offset, listener }: Held): void {
+  #putOff({ topic, queueId, offset, topicSysFlag, groupSysFlag, listener }: Held): void {
     listener.pulled({
       outcome: "RETRY_IMMEDIATELY",
       status: "NO_MATCHED_MESSAGE",
       nextOffset: offset,
       ...this.#store.range(topic, queueId),
+      topicSysFlag,
+      groupSysFlag,
       records: noBytes,
     });
   }
 
-  #check(pull: Pull): Subscription {
+  #check(pull: Pull): { readonly topicSysFlag: number; readonly groupSysFlag: number; readonly wanted: Wanted } {
+    const { brokerPermission, brokerName, litePullMessageEnable } = this.#settings;
+    if ((brokerPermission & perm.read) === 0) {
+      throw new WasmqError("NO_PERMISSION", `the broker[${brokerName}] pulling message is forbidden`);
+    }
+    if (pull.isLite && !litePullMessageEnable) {
+      throw new WasmqError("NO_PERMISSION", `the broker[${brokerName}] for lite pull consumer is forbidden`);
+    }
     const group = this.#groups.findOrCreate(pull.group);
     if (!group.consumeEnable) {
       throw new WasmqError("NO_PERMISSION", `subscription group no permission, ${pull.group}`);
@@ -204,10 +279,14 @@ export class Pulls {
         `queueId[${pull.queueId}] is illegal, topic:[${pull.topic}] topicConfig.readQueueNums:[${topic.readQueueNums}]`,
       );
     }
+    const { topicSysFlag } = topic;
+    return { topicSysFlag, groupSysFlag: group.groupSysFlag, wanted: this.#wanted(pull, group) };
+  }
+
+  #wanted(pull: Pull, group: SubscriptionGroupConfig): Wanted {
     if (pull.expression !== undefined) {
-      if (!isTagExpression(pull.expression.type)) throw noSuchFilter(pull.expression.type);
-      const { core } = this.#store;
-      return subscribeByTags(pull.topic, pull.expression.text, pull.subscriptionVersion, (tag) => core.hashCode(tag));
+      const of = { topic: pull.topic, version: pull.subscriptionVersion };
+      return wantedBy(pull.expression, of, (tag) => this.#store.core.hashCode(tag), this.#settings);
     }
     const consumers = this.#consumers.find(pull.group);
     if (consumers === undefined) {
@@ -215,6 +294,9 @@ export class Pulls {
     }
     if (consumers.messageModel === "BROADCASTING" && !group.consumeBroadcastEnable) {
       throw new WasmqError("NO_PERMISSION", `the consumer group[${pull.group}] can not consume by broadcast way`);
+    }
+    if (!this.#groups.mayRead(pull.group, pull.topic)) {
+      throw new WasmqError("NO_PERMISSION", `the consumer group[${pull.group}] is forbidden for topic[${pull.topic}]`);
     }
     const subscription = consumers.subscriptions.get(pull.topic);
     if (subscription === undefined) {
@@ -226,23 +308,61 @@ export class Pulls {
     if (subscription.version < pull.subscriptionVersion) {
       throw new WasmqError("SUBSCRIPTION_NOT_LATEST", `the consumer's subscription not latest: ${pull.group}`);
     }
-    if (!isTagExpression(subscription.expressionType)) throw noSuchFilter(subscription.expressionType);
-    return subscription;
+    if (isTagExpression(subscription.expressionType)) return byTags(subscription);
+    const filter = this.#filters.find(pull.topic, pull.group);
+    if (filter === undefined) {
+      throw new WasmqError(
+        "FILTER_DATA_NOT_EXIST",
+        "The broker's consumer filter data is not exist!Your expression may be wrong!",
+      );
+    }
+    if (filter.version < pull.subscriptionVersion) {
+      throw new WasmqError("FILTER_DATA_NOT_LATEST", `the consumer's consumer filter data not latest: ${pull.group}`);
+    }
+    if (!this.#settings.enablePropertyFilter) throw noSuchFilter(subscription.expressionType);
+    return { tagHashes: undefined, filter: filter.filter, ownFilterBytes: 0 };
   }
+}
+
+/** What a request wants that says so itself. Throws SUBSCRIPTION_PARSE_FAILED, and SYSTEM_ERROR for a kind of filter that is not served. */
+export function wantedBy(
+  { text, type }: { readonly text: string; readonly type: string | undefined },
+  { topic, version }: { readonly topic: string; readonly version: bigint },
+  hashCode: (text: string) => number,
+  { enablePropertyFilter }: Pick<BrokerSettings, "enablePropertyFilter">,
+): Wanted {
+  if (isTagExpression(type)) return byTags(subscribeByTags(topic, text, version, hashCode));
+  if (!enablePropertyFilter) throw noSuchFilter(type);
+  const filter = compileFilter(type, text);
+  return { tagHashes: undefined, filter, ownFilterBytes: filter.byteLength };
+}
+
+function byTags({ tagHashes }: Subscription): Wanted {
+  return { tagHashes, filter: undefined, ownFilterBytes: 0 };
+}
+
+/** Which messages a request wants: all without hashes and filter. */
+export interface Wanted {
+  readonly tagHashes: Int32Array | undefined;
+  readonly filter: SqlFilter | undefined;
+  /** See HeldPull. */
+  readonly ownFilterBytes: number;
 }
 
 /** The first look at a queue, one after messages came, and the one when the time is up. */
 type Pass = "first" | "again" | "last";
 
 /** All that is needed to try a pull again, and no more: many are held at once. */
-interface Held {
+interface Held extends Wanted {
+  readonly group: string;
   readonly topic: string;
   readonly queueId: number;
   /** Where to look next: messages that do not match are passed over while it is held. */
   offset: number;
   readonly messagesMax: number;
   readonly bytesMax: number;
-  readonly tagHashes: Int32Array | undefined;
+  readonly topicSysFlag: number;
+  readonly groupSysFlag: number;
   readonly client: Client;
   readonly listener: PullListener;
   readonly suspendUntilMs: number;

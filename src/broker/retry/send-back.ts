@@ -4,9 +4,10 @@ import type { Store } from "../../store/store.ts";
 import type { DelayLevels } from "../delay/delay-levels.ts";
 import { delayLevelOf, park } from "../delay/park.ts";
 import { hostHex, offsetMessageId } from "../message/message-id.ts";
-import { getProperty, property, removeProperty, setProperty } from "../message/properties.ts";
-import { deadLetterTopicOf, retryTopicOf } from "../names.ts";
+import { getProperty, property, setProperty } from "../message/properties.ts";
+import { deadLetterQueue, deadLetterTopicOf, retryTopicOf } from "../names.ts";
 import type { BrokerSettings } from "../settings.ts";
+import type { BrokerStats } from "../stats/broker-stats.ts";
 import type { SubscriptionGroups } from "../subscription-group/subscription-groups.ts";
 import { perm, topicSysFlag } from "../topic/topic-config.ts";
 import type { Topics } from "../topic/topics.ts";
@@ -33,6 +34,7 @@ export class SendBacks {
   readonly #levels: DelayLevels;
   readonly #entropy: Entropy;
   readonly #settings: BrokerSettings;
+  readonly #stats: BrokerStats;
 
   constructor(given: {
     store: Store;
@@ -41,6 +43,7 @@ export class SendBacks {
     levels: DelayLevels;
     entropy: Entropy;
     settings: BrokerSettings;
+    stats: BrokerStats;
   }) {
     this.#store = given.store;
     this.#topics = given.topics;
@@ -48,6 +51,7 @@ export class SendBacks {
     this.#levels = given.levels;
     this.#entropy = given.entropy;
     this.#settings = given.settings;
+    this.#stats = given.stats;
   }
 
   /**
@@ -57,6 +61,9 @@ export class SendBacks {
    */
   async sendBack({ group, offset, delayLevel, unitMode, maxReconsumeTimes }: SendBack): Promise<void> {
     const config = this.#groups.findOrCreate(group);
+    if ((this.#settings.brokerPermission & perm.write) === 0) {
+      throw new WasmqError("NO_PERMISSION", `the broker[${this.#settings.brokerName}] sending message is forbidden`);
+    }
     if (config.retryQueueNums <= 0) return;
     let topic = this.#topics.findOrCreateForGroup(
       retryTopicOf(group),
@@ -86,12 +93,12 @@ export class SendBacks {
     const dead = message.reconsumeTimes >= triesMax || delayLevel < 0;
     if (dead) {
       topic = this.#topics.findOrCreateForGroup(deadLetterTopicOf(group), 1, 0);
-      properties = removeProperty(properties, property.delayLevel);
+      properties = setProperty(properties, property.delayLevel, "0");
     } else {
       const level = delayLevel === 0 ? firstRetryLevel + message.reconsumeTimes : delayLevel;
       properties = setProperty(properties, property.delayLevel, String(level));
     }
-    const queueId = Math.floor(this.#entropy.random() * Math.max(1, topic.config.writeQueueNums));
+    const queueId = dead ? deadLetterQueue : Math.floor(this.#entropy.random() * config.retryQueueNums);
     let storedIn = topic;
     let storedQueueId = queueId;
     if (delayLevelOf(properties) > 0) {
@@ -121,5 +128,6 @@ export class SendBacks {
       );
     });
     await this.#topics.saved(topic);
+    this.#stats.gaveBack(message.topic, group);
   }
 }

@@ -1,23 +1,43 @@
 import type { Entropy } from "../../ports/entropy.ts";
 import { WasmqError } from "../../ports/error.ts";
+import { decodeUtf8, encodeUtf8 } from "../../ports/text.ts";
 import type { AppendListener, StoredMessage } from "../../store/commit-log.ts";
 import type { Store } from "../../store/store.ts";
+import { type BatchItem, batchItems, joinItems } from "../dedup/batch-items.ts";
+import type { DedupWindows } from "../dedup/dedup-windows.ts";
+import type { FirstMessage } from "../dedup/first-message.ts";
 import type { DelayLevels } from "../delay/delay-levels.ts";
 import { checkDelayLevel, delayLevelOf, park } from "../delay/park.ts";
 import { hostHex, offsetMessageId } from "../message/message-id.ts";
-import { getProperty, hasProperty, property, removeProperty, setProperty } from "../message/properties.ts";
+import {
+  getProperty,
+  hasProperty,
+  property,
+  removeProperty,
+  setProperty,
+  uniqueKeyIfPlain,
+} from "../message/properties.ts";
 import type { UniqueKeys } from "../message/unique-key.ts";
-import { checkTopicName, deadLetterTopicOf, groupOfRetryTopic, isRetryOrDeadLetterTopic } from "../names.ts";
+import {
+  checkTopicName,
+  deadLetterQueue,
+  deadLetterTopicOf,
+  groupOfRetryTopic,
+  isRetryOrDeadLetterTopic,
+} from "../names.ts";
 import type { QueueLocks } from "../orderly/queue-locks.ts";
 import type { BrokerSettings } from "../settings.ts";
 import type { SubscriptionGroups } from "../subscription-group/subscription-groups.ts";
-import { isClosedToClients } from "../topic/system-topics.ts";
+import { asksForTimer, type TimerParking } from "../timer/park.ts";
+import { recallHandle } from "../timer/recall-handle.ts";
+import { autoCreateTopic, isClosedToClients, transactionHalfTopic } from "../topic/system-topics.ts";
 import { perm, queueTypeAttribute, topicSysFlag } from "../topic/topic-config.ts";
 import type { Topic, Topics } from "../topic/topics.ts";
+import { halfProperties, isHalf, transactionBits, transactionType } from "../transaction/half.ts";
+import { answerOnceSaved, OnceAnswer } from "./once-answer.ts";
 
-/** A producer's message (SendMessageRequestHeader). The body is not kept beyond the call. */
+/** A producer's message (SendMessageRequestHeader). Body and properties are not kept beyond the call. */
 export interface SendMessage {
-  readonly producerGroup: string;
   readonly topic: string;
   readonly defaultTopic: string;
   readonly defaultTopicQueueNums: number;
@@ -27,7 +47,8 @@ export interface SendMessage {
   readonly bornTimestamp: number;
   readonly bornHost: Uint8Array;
   readonly flag: number;
-  readonly properties: string;
+  /** As they came, in UTF-8. */
+  readonly properties: Uint8Array;
   readonly reconsumeTimes: number;
   readonly unitMode: boolean;
   readonly batch: boolean;
@@ -43,20 +64,24 @@ export interface SentMessage {
   readonly queueOffset: number;
   /** The message's unique key, which RocketMQ's clients show as its id. */
   readonly transactionId: string | undefined;
+  /** Of a message that waits for its time: by which it can be recalled. */
+  readonly recallHandle?: string | undefined;
 }
 
-/** Told once: `sent` when the message is kept as the flush mode promises it, `failed` when it is not known to be. */
+/**
+ * Told once: `sent` when the message is kept as the flush mode promises it, `failed` when it is not known to be; `flushTimedOut` when
+ * it is stored and not known to be on the medium after syncFlushTimeout (PutMessageStatus.FLUSH_DISK_TIMEOUT).
+ */
 export interface SendListener {
   sent(message: SentMessage): void;
+  flushTimedOut(message: SentMessage): void;
   failed(error: WasmqError): void;
 }
 
-/** Java's clients may say so in 127 bytes of a record's first version; a longer topic of a plain send is refused, as by Apache. */
-const singleSendTopicCharsMax = 127;
+/** What the first version of a record has room for; a longer topic is refused, as by Apache. */
+const sentTopicCharsMax = 127;
 
-/** Bits of a message's sysFlag (MessageSysFlag). */
-const transactionBits = 0xc;
-/** Of records that hold whole batches, for a BatchConsumeQueue. */
+/** Bits of a message's sysFlag (MessageSysFlag): of records that hold whole batches, for a BatchConsumeQueue. */
 const batchBits = 0xc0;
 
 /** Takes messages from producers (SendMessageProcessor). */
@@ -66,10 +91,14 @@ export class Send {
   readonly #groups: SubscriptionGroups;
   readonly #locks: QueueLocks;
   readonly #levels: DelayLevels;
+  readonly #timers: TimerParking;
+  readonly #dedup: DedupWindows;
   readonly #uniqueKeys: UniqueKeys;
   readonly #entropy: Entropy;
   readonly #settings: BrokerSettings;
+  /** What each single message is given, and its bytes. */
   readonly #systemProperties: string;
+  readonly #systemPropertiesBytes: Uint8Array;
   readonly #storeHostHex: string;
 
   constructor(given: {
@@ -78,6 +107,8 @@ export class Send {
     groups: SubscriptionGroups;
     locks: QueueLocks;
     levels: DelayLevels;
+    timers: TimerParking;
+    dedup: DedupWindows;
     uniqueKeys: UniqueKeys;
     entropy: Entropy;
     settings: BrokerSettings;
@@ -87,14 +118,17 @@ export class Send {
     this.#groups = given.groups;
     this.#locks = given.locks;
     this.#levels = given.levels;
+    this.#timers = given.timers;
+    this.#dedup = given.dedup;
     this.#uniqueKeys = given.uniqueKeys;
     this.#entropy = given.entropy;
     this.#settings = given.settings;
     this.#storeHostHex = hostHex(given.settings.storeHost);
     this.#systemProperties =
       `${property.messageRegion}\u0001${given.settings.regionId}\u0002` +
-      `${property.traceSwitch}\u0001true\u0002` +
+      `${property.traceSwitch}\u0001${given.settings.traceOn}\u0002` +
       `${property.cluster}\u0001${given.settings.clusterName}\u0002`;
+    this.#systemPropertiesBytes = encodeUtf8(this.#systemProperties);
   }
 
   /**
@@ -102,67 +136,216 @@ export class Send {
    * SYSTEM_ERROR, SYSTEM_BUSY, SERVICE_NOT_AVAILABLE); the listener is not called then.
    */
   send(message: SendMessage, listener: SendListener): void {
-    let topic = this.#topicOf(message);
-    let queueId = this.#queueOf(message, topic);
-    let properties = message.properties;
+    const topic = this.#topicOf(message);
+    const queueId = this.#queueOf(message, topic);
     if ((message.sysFlag & batchBits) !== 0) {
       throw new WasmqError("MESSAGE_ILLEGAL", `sysFlag ${message.sysFlag} is that of a record of the broker's own`);
     }
-    const transactional =
-      (message.sysFlag & transactionBits) !== 0 || getProperty(properties, property.transactionPrepared) === "true";
-    if (transactional) {
-      throw new WasmqError("NO_PERMISSION", `the broker[${this.#settings.brokerName}] takes no transaction messages`);
-    }
     const retryGroup = groupOfRetryTopic(message.topic);
-    if (message.batch) {
-      if (retryGroup !== undefined)
-        throw new WasmqError("MESSAGE_ILLEGAL", "batch request does not support retry group");
-    } else {
-      if (retryGroup !== undefined) {
+    const isPlain = !message.batch && retryGroup === undefined && topic.dedup === undefined;
+    if (isPlain && (message.sysFlag & transactionBits) === 0) {
+      const uniqueKey = uniqueKeyIfPlain(message.properties);
+      if (uniqueKey !== undefined) {
+        const listening = new Sending(listener, this.#storeHostHex, queueId, uniqueKey, this.#topics, topic);
+        this.#append(message, topic, queueId, message.properties, this.#systemPropertiesBytes, listening);
+        return;
+      }
+    }
+    this.#sendSpecial(message, topic, queueId, retryGroup, listener);
+  }
+
+  /**
+   * The queue that a message is for; any, if it names none. Makes the topic if `send` would, and throws what that would say of topic and
+   * queue.
+   */
+  queueFor(message: SendMessage): number {
+    return this.#queueOf(message, this.#topicOf(message));
+  }
+
+  /** One that is more than its body: a batch, a retry, a half message, a delayed one, one that is stored once. */
+  #sendSpecial(
+    message: SendMessage,
+    sentTo: Topic,
+    sentToQueueId: number,
+    retryGroup: string | undefined,
+    listener: SendListener,
+  ): void {
+    let topic = sentTo;
+    let queueId = sentToQueueId;
+    let properties = decodeUtf8(message.properties);
+    let key: string | undefined;
+    if (message.batch) checkBatch(message, properties);
+    else {
+      if (retryGroup === undefined) key = this.#dedup.keyOf(topic, properties);
+      else {
         const deadLetters = this.#deadLetterTopic(retryGroup, message);
         if (deadLetters !== undefined) {
           topic = deadLetters;
-          queueId = this.#anyQueue(topic);
-          properties = removeProperty(properties, property.delayLevel);
+          queueId = deadLetterQueue;
+          properties = setProperty(properties, property.delayLevel, "-1");
         }
       }
       properties = this.#withSystemProperties(properties);
     }
-    const transactionId = message.batch ? undefined : getProperty(properties, property.uniqueKey);
+    const transactionId = getProperty(properties, property.uniqueKey);
+    const isOfTransaction = !message.batch && this.#isHalf(message, properties);
+    // Of two that begin, both are half messages: the commit is what comes once.
+    if (isOfTransaction) key = undefined;
+    const items = message.batch && topic.dedup !== undefined ? batchItems(message.body) : undefined;
+    if (items !== undefined) {
+      this.#appendBatchOnce(message, items, topic, queueId, properties, listener);
+      return;
+    }
+    const known = key === undefined ? undefined : this.#dedup.find(topic, key);
+    if (known !== undefined) {
+      this.#answerOnce([known], topic, known.uniqueKey, listener);
+      return;
+    }
     let storedIn = topic;
     let storedQueueId = queueId;
-    if (!message.batch && hasProperty(properties, property.delayLevel)) {
+    let handle: string | undefined;
+    if (isOfTransaction) {
+      storedIn = this.#topics.findOrCreateForGroup(transactionHalfTopic, 1, 0);
+      storedQueueId = 0;
+      properties = halfProperties(topic.config.topicName, queueId, properties);
+    } else if (!message.batch) {
       checkDelayLevel(properties);
-      if (delayLevelOf(properties) > 0) {
-        const parked = park(topic.config.topicName, queueId, properties, this.#levels);
+      const { topicName } = topic.config;
+      const isOfLevel = delayLevelOf(properties) > 0;
+      const timer = isOfLevel ? undefined : this.#timers.park(topicName, queueId, properties);
+      const parked = isOfLevel ? park(topicName, queueId, properties, this.#levels) : timer;
+      if (parked !== undefined) {
         storedIn = this.#topics.find(parked.topic)!;
         storedQueueId = parked.queueId;
         properties = parked.properties;
       }
-    } else if (hasTimer(properties)) {
+      if (timer !== undefined && retryGroup === undefined) {
+        handle = recallHandle(topicName, this.#settings.brokerName, timer.outMs, transactionId!);
+      }
+    }
+    const sysFlag = isOfTransaction ? message.sysFlag & ~transactionBits : message.sysFlag;
+    const stored = { ...message, sysFlag };
+    if (key !== undefined) {
+      const first = this.#dedup.add(topic, { key, queueId, uniqueKey: transactionId, recallHandle: handle });
+      this.#appendFirsts(stored, storedIn, storedQueueId, properties, topic, [first]);
+      this.#answerOnce([first], topic, transactionId, listener);
+      return;
+    }
+    const listening = new Sending(listener, this.#storeHostHex, queueId, transactionId, this.#topics, topic, handle);
+    this.#append(stored, storedIn, storedQueueId, properties, undefined, listening);
+  }
+
+  /** Those messages of a batch whose keys are not known become a batch of their own. */
+  #appendBatchOnce(
+    message: SendMessage,
+    items: readonly BatchItem[],
+    topic: Topic,
+    queueId: number,
+    properties: string,
+    listener: SendListener,
+  ): void {
+    const firsts: FirstMessage[] = [];
+    const added: FirstMessage[] = [];
+    const news: BatchItem[] = [];
+    try {
+      for (const item of items) {
+        const key = this.#dedup.keyOf(topic, item.properties);
+        let first = key === undefined ? undefined : this.#dedup.find(topic, key);
+        if (first === undefined) {
+          const uniqueKey = getProperty(item.properties, property.uniqueKey);
+          first = this.#dedup.add(topic, { key, queueId, uniqueKey, recallHandle: undefined });
+          added.push(first);
+          news.push(item);
+        }
+        firsts.push(first);
+      }
+    } catch (error) {
+      this.#dedup.forget(topic, added);
+      throw error;
+    }
+    if (added.length > 0 || firsts.length === 0) {
+      const body = added.length === firsts.length ? message.body : joinItems(news);
+      this.#appendFirsts({ ...message, body }, topic, queueId, properties, topic, added);
+    }
+    this.#answerOnce(firsts, topic, getProperty(properties, property.uniqueKey), listener);
+  }
+
+  /** Appends messages that are remembered; they are not, if it throws. */
+  #appendFirsts(
+    message: SendMessage,
+    storedIn: Topic,
+    storedQueueId: number,
+    properties: string,
+    topic: Topic,
+    firsts: readonly FirstMessage[],
+  ): void {
+    try {
+      this.#append(message, storedIn, storedQueueId, properties, undefined, this.#dedup.storing(topic, firsts));
+    } catch (error) {
+      this.#dedup.forget(topic, firsts);
+      throw error;
+    }
+  }
+
+  #answerOnce(
+    firsts: readonly FirstMessage[],
+    topic: Topic,
+    transactionId: string | undefined,
+    listener: SendListener,
+  ): void {
+    const answer = new OnceAnswer({
+      ...{ listener, firsts, topic, transactionId },
+      ...{ storeHostHex: this.#storeHostHex, topics: this.#topics },
+    });
+    for (const first of firsts) this.#dedup.whenKept(first, answer);
+  }
+
+  /** Throws what the first half of a transaction can't be. */
+  #isHalf({ sysFlag, reconsumeTimes }: SendMessage, properties: string): boolean {
+    if (!isHalf(properties, reconsumeTimes, delayLevelOf(properties))) {
+      const type = sysFlag & transactionBits;
+      // Such a record is in no queue: nobody would ever see it (Apache stores it).
+      if (type === transactionType.none || type === transactionType.commit) return false;
+      throw new WasmqError("MESSAGE_ILLEGAL", `sysFlag ${sysFlag} is of a transaction, but TRAN_MSG is not true`);
+    }
+    if (this.#settings.rejectTransactionMessage) {
       throw new WasmqError(
-        "MESSAGE_ILLEGAL",
-        "timer messages (TIMER_DELAY_SEC, TIMER_DELAY_MS, TIMER_DELIVER_MS) are not served",
+        "NO_PERMISSION",
+        `the broker[${this.#settings.brokerName}] sending transaction message is forbidden`,
       );
     }
-    const storeHost = this.#settings.storeHost;
+    if (delayLevelOf(properties) > 0 || asksForTimer(properties)) {
+      throw new WasmqError("MESSAGE_ILLEGAL", "a message of a transaction can't be delayed");
+    }
+    return true;
+  }
+
+  #append(
+    message: SendMessage,
+    topic: Topic,
+    queueId: number,
+    properties: string | Uint8Array,
+    moreProperties: Uint8Array | undefined,
+    listener: AppendListener,
+  ): void {
     this.#store.append(
       {
-        topic: storedIn.config.topicName,
-        topicBytes: storedIn.nameBytes,
+        topic: topic.config.topicName,
+        topicBytes: topic.nameBytes,
         flag: message.flag,
         sysFlag: message.sysFlag,
         bornTimestamp: message.bornTimestamp,
         bornHost: message.bornHost,
-        storeHost,
+        storeHost: this.#settings.storeHost,
         reconsumeTimes: message.reconsumeTimes,
         preparedTransactionOffset: 0,
         body: message.body,
         properties,
+        moreProperties,
         batch: message.batch,
       },
-      storedQueueId,
-      new Sending(listener, this.#storeHostHex, queueId, transactionId, this.#topics, topic),
+      queueId,
+      listener,
     );
   }
 
@@ -178,7 +361,11 @@ export class Send {
     if ((topic.config.perm & perm.write) === 0) {
       throw new WasmqError("NO_PERMISSION", `the topic[${name}] is not writable`);
     }
-    if (!message.batch && groupOfRetryTopic(name) === undefined && name.length > singleSendTopicCharsMax) {
+    // Others are taken from those who have not heard yet: routes show a broker that is not to be written to as such.
+    if ((this.#settings.brokerPermission & perm.write) === 0 && topic.config.order) {
+      throw new WasmqError("NO_PERMISSION", `the broker[${this.#settings.brokerName}] sending message is forbidden`);
+    }
+    if (!message.batch && groupOfRetryTopic(name) === undefined && name.length > sentTopicCharsMax) {
       throw new WasmqError("MESSAGE_ILLEGAL", `message topic length too long ${name.length}`);
     }
     return topic;
@@ -186,8 +373,10 @@ export class Send {
 
   #newTopic({ topic: name, defaultTopic, defaultTopicQueueNums, unitMode }: SendMessage): Topic {
     checkTopicName(name);
-    const topic = this.#topics.createInSend(name, defaultTopic, defaultTopicQueueNums, unitMode);
-    if (topic !== undefined) return topic;
+    if (this.#settings.autoCreateTopicEnable || defaultTopic !== autoCreateTopic) {
+      const topic = this.#topics.createInSend(name, defaultTopic, defaultTopicQueueNums, unitMode);
+      if (topic !== undefined) return topic;
+    }
     if (isRetryOrDeadLetterTopic(name)) {
       return this.#topics.findOrCreateForGroup(name, 1, unitMode ? topicSysFlag.unitSub : 0);
     }
@@ -244,6 +433,7 @@ class Sending implements AppendListener {
   readonly #transactionId: string | undefined;
   readonly #topics: Topics;
   readonly #topic: Topic;
+  readonly #recallHandle: string | undefined;
 
   constructor(
     listener: SendListener,
@@ -252,7 +442,9 @@ class Sending implements AppendListener {
     transactionId: string | undefined,
     topics: Topics,
     topic: Topic,
+    recallHandle?: string,
   ) {
+    this.#recallHandle = recallHandle;
     this.#topics = topics;
     this.#topic = topic;
     this.#listener = listener;
@@ -262,41 +454,46 @@ class Sending implements AppendListener {
   }
 
   stored(message: StoredMessage): void {
-    const saving = this.#topics.saved(this.#topic);
-    if (saving === undefined) this.#sent(message);
-    else {
-      saving.then(
-        () => this.#sent(message),
-        (error: WasmqError) => this.#listener.failed(error),
-      );
-    }
+    answerOnceSaved(this.#topics, this.#topic, () => this.#sent(message), this.#listener);
+  }
+
+  flushTimedOut(message: StoredMessage): void {
+    this.#listener.flushTimedOut(this.#sent(message));
   }
 
   failed(error: WasmqError): void {
     this.#listener.failed(error);
   }
 
-  #sent(message: StoredMessage): void {
+  #sent(message: StoredMessage): SentMessage {
     let messageId = offsetMessageId(this.#storeHostHex, message.physicalOffset);
     let next = message.physicalOffset;
     for (let i = 1; i < message.sizes.length; i++) {
       next += message.sizes[i - 1]!;
       messageId += `,${offsetMessageId(this.#storeHostHex, next)}`;
     }
-    this.#listener.sent({
+    return {
       messageId,
       queueId: this.#queueId,
       queueOffset: message.queueOffset,
       transactionId: this.#transactionId,
-    });
+      recallHandle: this.#recallHandle,
+    };
   }
 }
 
-function hasTimer(properties: string): boolean {
-  return (
-    properties.includes("TIMER_DEL") &&
-    (hasProperty(properties, property.timerDelaySeconds) ||
-      hasProperty(properties, property.timerDelayMs) ||
-      hasProperty(properties, property.timerDeliverMs))
-  );
+/**
+ * What a batch can't be (SendMessageProcessor.sendBatchMessage, CommitLog.asyncPutMessages). Its properties are those of the request,
+ * and end with it: each message in it has its own, of which none is looked at.
+ */
+function checkBatch({ topic, sysFlag }: SendMessage, properties: string): void {
+  if (topic.length > sentTopicCharsMax) {
+    throw new WasmqError("MESSAGE_ILLEGAL", `message topic length too long ${topic.length}`);
+  }
+  if (groupOfRetryTopic(topic) !== undefined) {
+    throw new WasmqError("MESSAGE_ILLEGAL", `batch request does not support retry group ${topic}`);
+  }
+  if ((sysFlag & transactionBits) !== 0) throw new WasmqError("MESSAGE_ILLEGAL", "a batch is part of no transaction");
+  checkDelayLevel(properties);
+  if (delayLevelOf(properties) > 0) throw new WasmqError("MESSAGE_ILLEGAL", "a batch can't be delayed");
 }

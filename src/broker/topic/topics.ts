@@ -3,15 +3,30 @@ import type { Clock } from "../../ports/clock.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
 import { encodeUtf8 } from "../../ports/text.ts";
-import type { ConfigFile } from "../../store/config-file.ts";
+import { type ConfigFile, type ConfigValue, otherMembers, tableIn } from "../../store/config-file.ts";
 import { type DataVersion, firstVersion, nextVersion, readVersion } from "../data-version.ts";
-import { checkTopicName, isTopicName } from "../names.ts";
-import { makeTopicConfig, perm, readTopicConfig, type TopicConfig, topicSysFlag } from "./topic-config.ts";
+import { checkTopicName, isRetryOrDeadLetterTopic, isTopicName } from "../names.ts";
+import { autoCreateTopic } from "./system-topics.ts";
+import {
+  type DedupRule,
+  dedupRule,
+  makeTopicConfig,
+  perm,
+  readTopicConfig,
+  reserveTimeMs,
+  type TopicConfig,
+  topicDoubt,
+  topicSysFlag,
+} from "./topic-config.ts";
 
 /** A topic and what is derived from it once. */
 export interface Topic {
   readonly config: TopicConfig;
   readonly nameBytes: Uint8Array;
+  /** Undefined: as long as they are there. */
+  readonly reserveTimeMs: number | undefined;
+  /** Undefined: every message is stored. */
+  readonly dedup: DedupRule | undefined;
   /** Which change of the table brought it: those up to a number are in topics.json. */
   readonly change: number;
 }
@@ -24,11 +39,16 @@ export class Topics {
   readonly #retryLater: () => void;
   readonly #file: ConfigFile;
   readonly #table = new Map<string, Topic>();
+  /** Of topics.json: members of another broker's version, and topics whose names none may have here; written again as they came. */
+  #others: ConfigValue = {};
+  readonly #leftOut = new Map<string, unknown>();
   #version: DataVersion;
+  #haveReserveTimes = false;
   #changes = 0;
   #changesSaved = 0;
   #saving: Promise<void> | undefined;
   #changed: (topic: TopicConfig) => void = () => {};
+  #deleted: (topic: string) => void = () => {};
 
   /** `topicsMax`: MemoryBudget. `retryLater` is told that `persist` is to be called again in a while. */
   constructor(file: ConfigFile, clock: Clock, telemetry: Telemetry, topicsMax: number, retryLater: () => void) {
@@ -45,21 +65,34 @@ export class Topics {
     this.#changed = changed;
   }
 
+  /** Who is told, at once, that a topic is none any more. */
+  onDelete(deleted: (topic: string) => void): void {
+    this.#deleted = deleted;
+  }
+
   /**
    * Reads topics.json and adds those of `system` that are missing, and those that have only queues: a crash came between
    * their first message and the file.
    */
   async load(system: readonly TopicConfig[], queues: Iterable<{ topic: string; queueId: number }>): Promise<void> {
-    const saved = (await this.#file.load()) as { topicConfigTable?: Record<string, unknown>; dataVersion?: unknown };
-    this.#version = readVersion(saved?.dataVersion, this.#clock);
-    for (const [name, value] of Object.entries(saved?.topicConfigTable ?? {})) {
+    const saved = await this.#file.load((value) => firstDoubt(tableIn(value, tableMember)));
+    this.#version = readVersion(saved?.["dataVersion"], this.#clock);
+    this.#others = otherMembers(saved, "dataVersion", tableMember);
+    for (const [name, value] of saved === undefined ? [] : Object.entries(tableIn(saved, tableMember))) {
       // A name becomes a folder of the store: a file that came from elsewhere must not choose one outside.
       if (isTopicName(name)) this.#put(readTopicConfig(name, value));
-      else
+      else {
+        this.#leftOut.set(name, value);
         this.#telemetry.log("warn", "topics.json has a name that no topic may have: it is left out", { topic: name });
+      }
     }
-    const missing = [...system, ...topicsOf(queues)].filter((config) => !this.#table.has(config.topicName));
+    const isMissing = ({ topicName }: TopicConfig): boolean => !this.#table.has(topicName);
+    const missing = system.filter(isMissing);
     for (const config of missing) this.#put(config);
+    const queueNums = this.#table.get(autoCreateTopic)?.config.writeQueueNums ?? 0;
+    const guessed = topicsOf(queues, Math.min(queueNums, clientsQueueNums)).filter(isMissing);
+    for (const config of guessed) this.#put(config);
+    missing.push(...guessed);
     if (missing.length > 0) await this.#save();
     else this.#changesSaved = this.#changes;
   }
@@ -70,6 +103,23 @@ export class Topics {
 
   all(): IterableIterator<Topic> {
     return this.#table.values();
+  }
+
+  /** The store time before which messages of a topic are expired (its reserve.time); undefined where none are. */
+  notBefore(topic: string): number | undefined {
+    if (!this.#haveReserveTimes) return undefined;
+    const reserveMs = this.#table.get(topic)?.reserveTimeMs;
+    return reserveMs === undefined ? undefined : this.#clock.now() - reserveMs;
+  }
+
+  /** Whether any topic has a reserve.time, or had. */
+  get haveReserveTimes(): boolean {
+    return this.#haveReserveTimes;
+  }
+
+  /** Tells one state of all topics from another. */
+  get version(): DataVersion {
+    return this.#version;
   }
 
   /**
@@ -86,6 +136,22 @@ export class Topics {
     this.persist();
     this.#changed(config);
     return topic;
+  }
+
+  /** Takes a topic out. Ends when topics.json has it no more, as `saved` does; undefined if there is none. */
+  delete(topic: string): Promise<void> | undefined {
+    if (!this.#table.delete(topic)) return undefined;
+    this.#version = nextVersion(this.#version, this.#clock);
+    this.#deleted(topic);
+    return this.#saveUntil(++this.#changes);
+  }
+
+  /** What all topics allow has changed (brokerPermission): another state of them to NameServers. */
+  touch(): void {
+    this.#version = nextVersion(this.#version, this.#clock);
+    this.#changes++;
+    void this.persist();
+    for (const { config } of this.#table.values()) this.#changed(config);
   }
 
   /**
@@ -128,9 +194,31 @@ export class Topics {
     return this.#table.get(topic) ?? this.put(makeTopicConfig(topic, queueNums, { topicSysFlag: sysFlag }));
   }
 
+  /** Gives a topic so many queues, if it has others. */
+  setQueues(topic: string, queueNums: number): void {
+    const known = this.#table.get(topic)?.config;
+    if (known === undefined || (known.readQueueNums === queueNums && known.writeQueueNums === queueNums)) return;
+    this.put({ ...known, readQueueNums: queueNums, writeQueueNums: queueNums });
+  }
+
+  /** Administrators of a NameServer say that these topics are ordered (TopicConfigManager.updateOrderTopicConfig). */
+  setOrdered(topics: Iterable<string>): void {
+    for (const topic of topics) {
+      const known = this.#table.get(topic)?.config;
+      if (known !== undefined && !known.order) this.put({ ...known, order: true });
+    }
+  }
+
   #put(config: TopicConfig): Topic {
-    const topic = { config, nameBytes: encodeUtf8(config.topicName), change: ++this.#changes };
+    const topic = {
+      config,
+      nameBytes: encodeUtf8(config.topicName),
+      reserveTimeMs: reserveTimeMs(config),
+      dedup: dedupRule(config),
+      change: ++this.#changes,
+    };
     this.#table.set(config.topicName, topic);
+    if (topic.reserveTimeMs !== undefined) this.#haveReserveTimes = true;
     return topic;
   }
 
@@ -145,8 +233,12 @@ export class Topics {
     const changes = this.#changes;
     try {
       await this.#file.save(() => ({
+        ...this.#others,
         dataVersion: this.#version,
-        topicConfigTable: Object.fromEntries([...this.#table].map(([name, topic]) => [name, topic.config])),
+        [tableMember]: Object.fromEntries([
+          ...this.#leftOut,
+          ...[...this.#table].map(([name, topic]) => [name, topic.config] as const),
+        ]),
       }));
       this.#changesSaved = changes;
     } catch (error) {
@@ -160,12 +252,31 @@ export class Topics {
   }
 }
 
-/** Configs that fit queues whose topic has none. */
-function topicsOf(queues: Iterable<{ topic: string; queueId: number }>): TopicConfig[] {
+const tableMember = "topicConfigTable";
+
+function firstDoubt(table: ConfigValue): string | undefined {
+  for (const [name, value] of Object.entries(table)) {
+    const doubt = topicDoubt(name, value);
+    if (doubt !== undefined) return doubt;
+  }
+  return undefined;
+}
+
+/** How many queues clients ask for when their first message makes a topic, unless they were told otherwise (defaultTopicQueueNums). */
+const clientsQueueNums = 4;
+
+/**
+ * Configs that fit queues whose topic has none. Clients may have been told of more queues than have messages, and go on to send to them:
+ * they get `likely` ones, but for topics of groups, which have one.
+ */
+function topicsOf(queues: Iterable<{ topic: string; queueId: number }>, likely: number): TopicConfig[] {
   const queueNums = new Map<string, number>();
   for (const { topic, queueId } of queues) {
     if (isTopicName(topic) && queueId < queuesPerTopicMax) {
-      queueNums.set(topic, Math.max(queueNums.get(topic) ?? 0, queueId + 1));
+      queueNums.set(
+        topic,
+        Math.max(queueNums.get(topic) ?? (isRetryOrDeadLetterTopic(topic) ? 1 : likely), queueId + 1),
+      );
     }
   }
   return Array.from(queueNums, ([topic, count]) => makeTopicConfig(topic, count));

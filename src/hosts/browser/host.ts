@@ -37,6 +37,8 @@ export interface BrowserBrokerOptions {
   readonly telemetry?: Telemetry;
   /** Other sizes and intervals than this host's. A store keeps the sizes it was written with. */
   readonly store?: BrokerOptions["store"];
+  /** RocketMQ's settings of what a broker lets its clients do, and when, where they are not to be the usual ones. */
+  readonly rules?: BrokerOptions["rules"];
 }
 
 export interface BrowserBroker {
@@ -54,6 +56,12 @@ export interface BrowserBroker {
 export const browserGeometry = {
   mappedFileSizeCommitLog: 16 * 1024 * 1024,
   mappedFileSizeConsumeQueue: 6_000 * 20,
+  maxHashSlotNum: 20_000,
+  maxIndexNum: 80_000,
+  logWindowBytes: 64 * 1024,
+  logWindows: 8,
+  // All of the origin's storages, and what else fills the disk.
+  watchesDisk: true,
 } satisfies BrokerOptions["store"];
 
 /** Lines get this long to take their last answers. */
@@ -139,11 +147,15 @@ class Host implements BrowserBroker, Services {
     const {
       mappedFileSizeCommitLog = browserGeometry.mappedFileSizeCommitLog,
       mappedFileSizeConsumeQueue = browserGeometry.mappedFileSizeConsumeQueue,
+      maxHashSlotNum = browserGeometry.maxHashSlotNum,
+      maxIndexNum = browserGeometry.maxIndexNum,
     } = store;
     // A store that was moved here says itself what it is.
     const wasMoved = (await storage.list("")).some((file) => file.name === "broker.conf");
     yield* exportStore(storage, {
-      ...(wasMoved ? {} : { ...this.#names, mappedFileSizeCommitLog, mappedFileSizeConsumeQueue }),
+      ...(wasMoved
+        ? {}
+        : { ...this.#names, mappedFileSizeCommitLog, mappedFileSizeConsumeQueue, maxHashSlotNum, maxIndexNum }),
       ...(messageDelayLevel === undefined ? {} : { messageDelayLevel }),
     });
   }
@@ -200,7 +212,7 @@ class Host implements BrowserBroker, Services {
   }
 
   async #start(): Promise<void> {
-    const { flush, telemetry = silentTelemetry, messageDelayLevel, store } = this.#options;
+    const { flush, telemetry = silentTelemetry, messageDelayLevel, store, rules = {} } = this.#options;
     const { brokerName, brokerClusterName } = this.#names;
     const storage = this.#newStorage();
     const scheduler = new WorkerScheduler();
@@ -214,6 +226,7 @@ class Host implements BrowserBroker, Services {
           storeHost: { address: "127.0.0.1", port: 10911 },
           brokerAddress: () => this.address,
           budget: smallBudget,
+          rules,
           store: {
             ...browserGeometry,
             ...store,

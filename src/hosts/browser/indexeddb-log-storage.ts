@@ -1,8 +1,8 @@
 import { type DBSchema, type IDBPDatabase, type IDBPTransaction, openDB } from "idb";
 import { fileTimeLagMsMax, pageCacheBytesMax } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
-import type { FileStat, LogStorage, StorageWrite } from "../../ports/log-storage.ts";
-import { asStorageError } from "./full.ts";
+import type { FileStat, LogStorage, StorageUsage, StorageWrite } from "../../ports/log-storage.ts";
+import { asStorageError, originUsage } from "./full.ts";
 import { type Page, PageCache } from "./page-cache.ts";
 import { StoreLock } from "./store-lock.ts";
 
@@ -217,6 +217,10 @@ export class IndexedDbLogStorage implements LogStorage {
       file.modifiedAtMs = atMs;
       file.savedAtMs = atMs;
     });
+  }
+
+  usage(): Promise<StorageUsage | undefined> {
+    return originUsage();
   }
 
   async close(): Promise<void> {

@@ -108,6 +108,9 @@ export class Listener {
   }
 }
 
+/** A lock's release may overtake what a tab sent before it closed its line. */
+const overtakenMs = 200;
+
 class TabConnection implements Connection, BrokerLine {
   readonly remoteAddress = "127.0.0.1";
   readonly remotePort: number;
@@ -161,7 +164,7 @@ class TabConnection implements Connection, BrokerLine {
   }
 
   gone(): void {
-    this.#line.end();
+    setTimeout(() => this.#line.end(), overtakenMs);
   }
 }
 

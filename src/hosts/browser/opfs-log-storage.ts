@@ -1,7 +1,7 @@
 import { fileTimeLagMsMax, openHandlesMax } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
-import type { FileStat, LogStorage, StorageWrite } from "../../ports/log-storage.ts";
-import { asStorageError } from "./full.ts";
+import type { FileStat, LogStorage, StorageUsage, StorageWrite } from "../../ports/log-storage.ts";
+import { asStorageError, originUsage } from "./full.ts";
 import { type NamedFile, OpfsJournal, type SyncAccessHandle } from "./opfs-journal.ts";
 import { StoreLock } from "./store-lock.ts";
 
@@ -168,6 +168,10 @@ export class OpfsLogStorage implements LogStorage {
     this.#log.touch(name, atMs, file.sizeBytes);
     file.modifiedAtMs = atMs;
     file.savedAtMs = atMs;
+  }
+
+  usage(): Promise<StorageUsage | undefined> {
+    return originUsage();
   }
 
   async close(): Promise<void> {

@@ -3,7 +3,13 @@ import { smallBudget } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { LogStorage } from "../../ports/log-storage.ts";
 import { silentTelemetry, type Telemetry } from "../../ports/telemetry.ts";
-import { type BrokerOptions, type RunningBroker, startBroker, type TopicQueues } from "../../wasmq.ts";
+import {
+  type BrokerOptions,
+  type RunningBroker,
+  type StoreSettings,
+  startBroker,
+  type TopicQueues,
+} from "../../wasmq.ts";
 import { clock } from "./clock.ts";
 import { loadCoreModule } from "./core-module.ts";
 import { entropy } from "./entropy.ts";
@@ -26,15 +32,21 @@ export interface ObjectBrokerOptions {
   readonly registered?: (topics: readonly TopicQueues[]) => void;
   /** Other sizes and intervals than `objectGeometry`. A store keeps the sizes it was written with. */
   readonly store?: BrokerOptions["store"];
+  /** RocketMQ's settings of what a broker lets its clients do, and when, where they are not to be the usual ones. */
+  readonly rules?: BrokerOptions["rules"];
 }
 
 /**
  * Small files, so that retention and export move little at a time. Nothing is due by time: a write is durable when it ends, and
- * ConsumeQueues are written when the log has grown by what recovery reads in a few milliseconds.
+ * ConsumeQueues and the index are written when the log has grown by what recovery reads in a few milliseconds.
  */
 export const objectGeometry = {
   mappedFileSizeCommitLog: 16 * 1024 * 1024,
   mappedFileSizeConsumeQueue: 6_000 * 20,
+  maxHashSlotNum: 20_000,
+  maxIndexNum: 80_000,
+  logWindowBytes: 64 * 1024,
+  logWindows: 8,
   flushIntervalCommitLogMs: Number.POSITIVE_INFINITY,
   flushIntervalConsumeQueueMs: Number.POSITIVE_INFINITY,
   flushConsumeQueueThoroughIntervalMs: Number.POSITIVE_INFINITY,
@@ -79,6 +91,13 @@ export class ObjectBroker {
   /** The store's files. */
   get storage(): LogStorage {
     return this.#storage;
+  }
+
+  /** What an archive of the store has to say of it that its files don't; one that was moved here says so itself. */
+  get exportSettings(): StoreSettings {
+    if (this.#storage.list("").some(({ name }) => name === "broker.conf")) return {};
+    const { maxHashSlotNum, maxIndexNum } = { ...objectGeometry, ...this.#options.store };
+    return { maxHashSlotNum, maxIndexNum };
   }
 
   /** The platform's alarm has come. */
@@ -128,7 +147,8 @@ export class ObjectBroker {
     const { storage } = this.#context;
     const scheduler = new AlarmScheduler(storage, (await storage.getAlarm()) ?? undefined);
     this.#scheduler = scheduler;
-    const { brokerName, cluster, messageDelayLevel, telemetry, brokerAddress, registered, store } = this.#options;
+    const { brokerName, cluster, messageDelayLevel, telemetry, brokerAddress, registered, store, rules } =
+      this.#options;
     try {
       const broker = await startBroker(
         {
@@ -147,8 +167,7 @@ export class ObjectBroker {
           brokerAddress,
           budget: smallBudget,
           // Well before an idle object is put to sleep, after some 10 s, and its memory with it.
-          flushConsumerOffsetIntervalMs: 2_000,
-          flushDelayOffsetIntervalMs: 1_000,
+          rules: { flushConsumerOffsetIntervalMs: 2_000, flushDelayOffsetIntervalMs: 1_000, ...rules },
           store: { ...objectGeometry, ...store },
           ...(registered === undefined ? {} : { registered }),
           ...(messageDelayLevel === undefined ? {} : { messageDelayLevel }),

@@ -1,6 +1,6 @@
 import { smallBudget } from "../../limits.ts";
 import { silentTelemetry, type Telemetry } from "../../ports/telemetry.ts";
-import { RouteTable, startNameServer, type TopicQueues } from "../../wasmq.ts";
+import { RouteTable, serveRoutes, type TopicQueues } from "../../wasmq.ts";
 import { clock } from "./clock.ts";
 import { Sockets } from "./network.ts";
 import type { ObjectContext } from "./platform.ts";
@@ -46,7 +46,7 @@ export class ObjectNameServer {
         topics.map(({ queues }) => JSON.parse(queues as string) as TopicQueues),
       );
     }
-    const nameServer = startNameServer(
+    const nameServer = serveRoutes(
       {
         clock,
         scheduler: new AlarmScheduler(context.storage, undefined),

@@ -4,4 +4,5 @@ import type { Clock } from "../../ports/clock.ts";
 export const clock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
+  zoneOffsetMs: (atMs) => -60_000 * new Date(atMs).getTimezoneOffset(),
 };

@@ -13,6 +13,9 @@ export interface MemoryHostOptions {
   readonly broker?: Partial<BrokerOptions>;
 }
 
+/** IndexFiles that fill up soon, and cost little memory. */
+const memoryGeometry = { maxHashSlotNum: 5_000, maxIndexNum: 20_000 } satisfies BrokerOptions["store"];
+
 /** A broker without any platform: for tests, and for the one who wants to see the engine alone. */
 export async function startInMemory(options: MemoryHostOptions): Promise<RunningBroker> {
   const scheduler = new TimerScheduler();
@@ -31,6 +34,7 @@ export async function startInMemory(options: MemoryHostOptions): Promise<Running
       storeHost: { address: "127.0.0.1", port: 10911 },
       brokerAddress: () => "127.0.0.1:10911",
       ...options.broker,
+      store: { ...memoryGeometry, ...options.broker?.store },
     },
   );
   return {

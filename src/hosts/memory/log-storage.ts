@@ -1,5 +1,5 @@
 import { WasmqError } from "../../ports/error.ts";
-import type { FileStat, LogStorage, StorageWrite } from "../../ports/log-storage.ts";
+import type { FileStat, LogStorage, StorageUsage, StorageWrite } from "../../ports/log-storage.ts";
 
 /** Files are sparse: memory is taken in pieces of this size, where something is written. */
 const pieceBytes = 64 * 1024;
@@ -12,15 +12,19 @@ interface MemoryFile {
 
 /**
  * The shortest reading of the port: files in memory, gone with the process. `files` may be given to another instance, which
- * then sees what this one left, as a restart does.
+ * then sees what this one left, as a restart does. `now` is the wall clock that files have their times of.
  */
 export class MemoryLogStorage implements LogStorage {
   readonly supports = { atomicBatch: true };
   readonly owner = "0";
   readonly files: Map<string, MemoryFile>;
+  /** As a disk of this size would: what is written beyond it finds no room. */
+  totalBytes = Number.POSITIVE_INFINITY;
+  readonly #now: () => number;
 
-  constructor(files: MemoryLogStorage["files"] = new Map()) {
+  constructor(files: MemoryLogStorage["files"] = new Map(), now: () => number = () => Date.now()) {
     this.files = files;
+    this.#now = now;
   }
 
   lock(): void {}
@@ -40,10 +44,11 @@ export class MemoryLogStorage implements LogStorage {
 
   create(file: string, sizeBytes: number): void {
     if (this.files.has(file)) throw new WasmqError("STORE_UNWRITABLE", `${file} exists already`);
-    this.files.set(file, { sizeBytes, modifiedAtMs: Date.now(), pieces: new Map() });
+    this.files.set(file, { sizeBytes, modifiedAtMs: this.#now(), pieces: new Map() });
   }
 
   write(batch: readonly StorageWrite[]): void {
+    this.#checkRoom(batch);
     for (const { file, at, bytes } of batch) {
       const found = this.files.get(file);
       if (found === undefined) throw new WasmqError("STORE_UNWRITABLE", `${file} is missing`);
@@ -61,7 +66,7 @@ export class MemoryLogStorage implements LogStorage {
         done += length;
       }
       found.sizeBytes = Math.max(found.sizeBytes, at + bytes.length);
-      found.modifiedAtMs = Date.now();
+      found.modifiedAtMs = this.#now();
     }
   }
 
@@ -105,7 +110,33 @@ export class MemoryLogStorage implements LogStorage {
     found.modifiedAtMs = atMs;
   }
 
+  usage(): StorageUsage | undefined {
+    const { totalBytes } = this;
+    if (totalBytes === Number.POSITIVE_INFINITY) return undefined;
+    return { path: "memory", usedBytes: this.#usedBytes(), totalBytes, isEstimate: false };
+  }
+
   close(): void {}
+
+  #usedBytes(): number {
+    let used = 0;
+    for (const { pieces } of this.files.values()) used += pieces.size;
+    return used * pieceBytes;
+  }
+
+  /** A batch is written whole or not at all. */
+  #checkRoom(batch: readonly StorageWrite[]): void {
+    if (this.totalBytes === Number.POSITIVE_INFINITY) return;
+    const added = new Set<string>();
+    for (const { file, at, bytes } of batch) {
+      for (let index = Math.floor(at / pieceBytes); index * pieceBytes < at + bytes.length; index++) {
+        if (this.files.get(file)?.pieces.has(index) === false) added.add(`${file}/${index}`);
+      }
+    }
+    if (added.size > 0 && this.#usedBytes() + added.size * pieceBytes > this.totalBytes) {
+      throw new WasmqError("STORE_FULL", `there is room for ${this.totalBytes} bytes`);
+    }
+  }
 }
 
 function dataEnd(pieces: ReadonlyMap<number, Uint8Array>, sizeBytes: number): number {

@@ -1,111 +1,154 @@
 import { lookup } from "node:dns/promises";
-import { homedir, networkInterfaces } from "node:os";
-import { join } from "node:path";
+import { networkInterfaces, totalmem } from "node:os";
+import { stopSecondsMax } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
-import { silentTelemetry, type Telemetry } from "../../ports/telemetry.ts";
-import { type RunningBroker, startBroker } from "../../wasmq.ts";
+import { silentTelemetry } from "../../ports/telemetry.ts";
+import {
+  type BrokerOptions,
+  type RunningBroker as Engine,
+  type OpenNameServerOptions,
+  startBroker as startEngine,
+  startNameServer,
+} from "../../wasmq.ts";
 import { MemoryLogStorage } from "../memory/log-storage.ts";
 import { clock } from "./clock.ts";
+import {
+  type Configuration,
+  configurationOf,
+  given,
+  nameServerConfiguration,
+  type Role,
+  shownBrokerConfiguration,
+  type WasmqOptions,
+} from "./configuration.ts";
+import { ConnectionLimits, descriptorShares } from "./connection-limits.ts";
 import { loadCoreModule } from "./core-module.ts";
+import { hostAndPort, TcpDialer } from "./dialer.ts";
 import { entropy } from "./entropy.ts";
 import { NodeLogStorage } from "./log-storage.ts";
 import { Listener } from "./network.ts";
 import { NodeScheduler } from "./scheduler.ts";
 
-export interface WasmqOptions {
-  /** The directory of the store, or "memory" for one that is gone with the process. Default `~/.wasmq/store`. */
-  readonly store?: string;
-  /** The address to listen on. Default 127.0.0.1. */
-  readonly bind?: string;
-  /** Default 9876; 0 takes a free port. */
-  readonly namesrvPort?: number;
-  /** Default 10911; 0 takes a free port. */
-  readonly brokerPort?: number;
-  /** The host that clients are told to come to, and that message ids name, instead of the address they came by. */
-  readonly advertise?: string;
-  /** Default DefaultCluster. */
-  readonly cluster?: string;
-  /** Default broker-a. */
-  readonly brokerName?: string;
-  /**
-   * When a send is answered: "async" (default) once the message is in the operating system's hands, so that it survives the
-   * death of this process; "sync" once it is on the disk.
-   */
-  readonly flush?: "async" | "sync";
-  /** RocketMQ's setting of that name. Default `1s 5s 10s 30s 1m 2m ... 2h`. */
-  readonly messageDelayLevel?: string;
-  /** Where the broker says what an operator should know. Default: nowhere. */
-  readonly telemetry?: Telemetry;
-}
-
-export interface Wasmq {
-  /** `host:port` to give to RocketMQ clients as their NameServer. */
+export interface RunningNamesrv {
+  /** `host:port` to give to RocketMQ clients as their NameServer, and to brokers. */
   readonly namesrvAddress: string;
-  /** `host:port` of the broker; clients learn it from the NameServer. */
-  readonly brokerAddress: string;
-  /** The directory of the store, or "memory". */
+  /** Where it keeps what administrators leave with it: a directory, or "memory". */
   readonly store: string;
   /** Answers what was asked, keeps everything and ends. Asked again: the same stop. */
   stop(): Promise<void>;
 }
 
+export interface RunningBroker {
+  /** `host:port` of the broker; clients learn it from the NameServer. */
+  readonly brokerAddress: string;
+  readonly brokerName: string;
+  /** The NameServers elsewhere that it registers at. */
+  readonly nameServers: readonly string[];
+  /** The directory of the store, or "memory". */
+  readonly store: string;
+  /**
+   * Answers what was asked, keeps everything and ends. Asked again: the same stop. Rejects if not everything could be kept, or not in
+   * time; what was acknowledged is kept all the same.
+   */
+  stop(): Promise<void>;
+}
+
+export interface Wasmq extends RunningNamesrv, RunningBroker {}
+
 /** Connections get this long to take their last answers. */
 const closeGraceMs = 1_000;
+
+/** Clients with `vipChannelEnabled` come to the port below the broker's by so much (MixAll.brokerVIPChannel). */
+const fastPortDistance = 2;
+
+/** registerNameServerPeriod is kept within these (BrokerController.start). */
+const registerPeriodMsMin = 10_000;
+const registerPeriodMsMax = 60_000;
 
 /**
  * Starts a NameServer and a broker in this process. Rejects with a `WasmqError`: ADDRESS_IN_USE, ADDRESS_UNUSABLE,
  * STORE_LOCKED, STORE_UNREADABLE, INVALID_PARAMETER.
  */
-export async function startWasmq(options: WasmqOptions = {}): Promise<Wasmq> {
-  const store = options.store ?? join(homedir(), ".wasmq", "store");
-  const bind = options.bind ?? "127.0.0.1";
+export function startWasmq(options: WasmqOptions = {}): Promise<Wasmq> {
+  return start("both", options);
+}
+
+/** Starts a NameServer for brokers elsewhere. Rejects as `startWasmq` does. */
+export function startNamesrv(options: WasmqOptions = {}): Promise<RunningNamesrv> {
+  return start("namesrv", options);
+}
+
+/** Starts a broker whose NameServers are elsewhere: those that `namesrv` names. Rejects as `startWasmq` does. */
+export function startBroker(options: WasmqOptions = {}): Promise<RunningBroker> {
+  return start("broker", options);
+}
+
+async function start(role: Role, options: WasmqOptions): Promise<Wasmq> {
+  const configuration = configurationOf(role, options);
+  const { bind, store, advertise } = configuration;
+  const { telemetry = silentTelemetry } = options;
+  for (const warning of configuration.warnings) telemetry.log("warn", warning);
   const scheduler = new NodeScheduler();
-  const telemetry = options.telemetry ?? silentTelemetry;
   const listeners: Listener[] = [];
-  let broker: RunningBroker;
-  let storeHost: string;
+  const shares = descriptorShares();
+  const limits = new ConnectionLimits({
+    max: shares.connections,
+    idleMs: configuration[role === "namesrv" ? "nameServer" : "broker"].serverChannelMaxIdleTimeSeconds * 1_000,
+  });
+  const listen = async (port: number): Promise<Listener> => {
+    const listener = await Listener.listen(bind, port, telemetry, limits);
+    listeners.push(listener);
+    return listener;
+  };
+  let started: { namesrvPort: number; brokerPort: number; host: string; nameServers: readonly string[] };
+  let engine: Engine;
   try {
-    const namesrv = await Listener.listen(bind, options.namesrvPort ?? 9876, telemetry);
-    listeners.push(namesrv);
-    const brokerListener = await Listener.listen(bind, options.brokerPort ?? 10911, telemetry);
-    listeners.push(brokerListener);
-    const { port } = brokerListener;
-    storeHost = await storeAddress(options.advertise, brokerListener.address);
-    broker = await startBroker(
-      {
-        storage: store === "memory" ? new MemoryLogStorage() : new NodeLogStorage(store),
-        clock,
-        scheduler,
-        entropy,
-        telemetry,
-        coreModule: await loadCoreModule(),
-      },
-      {
-        brokerName: options.brokerName ?? "broker-a",
-        clusterName: options.cluster ?? "DefaultCluster",
-        storeHost: { address: storeHost, port },
-        brokerAddress: (localAddress) => `${options.advertise ?? localAddress}:${port}`,
-        store: { flushDiskType: options.flush === "sync" ? "SYNC_FLUSH" : "ASYNC_FLUSH" },
-        ...(options.messageDelayLevel === undefined ? {} : { messageDelayLevel: options.messageDelayLevel }),
-      },
-    );
+    const namesrvPort = role === "broker" ? 0 : (await listen(configuration.namesrvPort)).port;
+    const brokerPort = role === "namesrv" ? 0 : (await listen(configuration.brokerPort)).port;
+    if (brokerPort !== 0 && configuration.brokerPort > fastPortDistance) {
+      await listen(brokerPort - fastPortDistance).catch((error: WasmqError) => {
+        telemetry.log("warn", `clients with vipChannelEnabled can't come: ${error.message}`);
+      });
+    }
+    const storeHost = await storeAddress(advertise, listeners[0]!.address);
+    const host = advertise ?? storeHost;
+    const nameServers = await elsewhere(configuration, role === "both" ? namesrvPort : undefined);
+    started = { namesrvPort, brokerPort, host, nameServers };
+    const storage = store === "memory" ? new MemoryLogStorage() : new NodeLogStorage(store, shares.files);
+    const ports = { storage, clock, scheduler, entropy, telemetry, coreModule: await loadCoreModule() };
+    const openNameServer = openNameServerOf(configuration);
+    engine =
+      role === "namesrv"
+        ? await startNameServer(ports, openNameServer)
+        : await startEngine(ports, {
+            ...brokerOptionsOf(configuration),
+            configuration: await shownBrokerConfiguration(configuration),
+            storeHost: { address: storeHost, port: brokerPort },
+            brokerAddress: (localAddress) => `${advertise ?? localAddress}:${brokerPort}`,
+            nameServer: role === "both" ? openNameServer : "none",
+            nameServers: {
+              addresses: nameServers,
+              dialer: new TcpDialer(configuration.broker.connectTimeoutMillis),
+              brokerAddress: `${host}:${brokerPort}`,
+              periodMs: Math.min(
+                Math.max(configuration.broker.registerNameServerPeriod, registerPeriodMsMin),
+                registerPeriodMsMax,
+              ),
+              timeoutMs: configuration.broker.registerBrokerTimeoutMills,
+            },
+          });
   } catch (error) {
     scheduler.stop();
     await Promise.all(listeners.map((listener) => listener.close(0)));
     throw asWasmqError(error, store);
   }
-  if (!isLoopback(bind) && options.advertise === undefined) {
-    telemetry.log("warn", "clients are told the address they came by: behind a port mapping, say it with --advertise", {
-      bind,
-    });
-  }
-  for (const listener of listeners) listener.serve((connection) => broker.accept(connection));
-  const shownHost = options.advertise ?? storeHost;
-  const [namesrv, brokerListener] = listeners as [Listener, Listener];
+  const { namesrvPort, brokerPort, host, nameServers } = started;
+  for (const warning of addressWarnings(role, configuration, nameServers, host)) telemetry.log("warn", warning);
+  for (const listener of listeners) listener.serve((connection) => engine.accept(connection));
   const stop = async (): Promise<void> => {
     const closed = listeners.map((listener) => listener.close(closeGraceMs));
     try {
-      await broker.stop();
+      await inTime(engine.stop(), options.stopTimeoutSeconds ?? stopSecondsMax);
     } finally {
       scheduler.stop();
       await Promise.all(closed);
@@ -113,14 +156,174 @@ export async function startWasmq(options: WasmqOptions = {}): Promise<Wasmq> {
   };
   let stopped: Promise<void> | undefined;
   return {
-    namesrvAddress: `${shownHost}:${namesrv.port}`,
-    brokerAddress: `${shownHost}:${brokerListener.port}`,
+    namesrvAddress: `${host}:${namesrvPort}`,
+    brokerAddress: `${host}:${brokerPort}`,
+    brokerName: configuration.broker.brokerName,
+    nameServers,
     store,
     stop() {
       stopped ??= stop();
       return stopped;
     },
   };
+}
+
+async function inTime(work: Promise<void>, seconds: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new WasmqError("STORE_UNWRITABLE", `the disk did not do what was left in ${seconds} s`));
+    }, seconds * 1000);
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function openNameServerOf(configuration: Configuration): OpenNameServerOptions {
+  const { waitSecondsForService, scanNotActiveBrokerInterval, ...settings } = configuration.nameServer;
+  return {
+    settings: {
+      ...settings,
+      scanNotActiveBrokerIntervalMs: scanNotActiveBrokerInterval,
+      waitForServiceMs: waitSecondsForService * 1_000,
+    },
+    configuration: nameServerConfiguration(configuration),
+  };
+}
+
+function brokerOptionsOf({
+  broker,
+  store,
+}: Configuration): Pick<
+  BrokerOptions,
+  "brokerName" | "clusterName" | "rules" | "store" | "askedStore" | "messageDelayLevel"
+> {
+  const { mappedFileSizeCommitLog, mappedFileSizeConsumeQueue, maxMessageSize, messageDelayLevel } = broker;
+  const { maxHashSlotNum, maxIndexNum } = broker;
+  const unitBytes = 20;
+  return {
+    brokerName: broker.brokerName,
+    clusterName: broker.brokerClusterName,
+    rules: {
+      autoCreateTopicEnable: broker.autoCreateTopicEnable,
+      autoCreateSubscriptionGroup: broker.autoCreateSubscriptionGroup,
+      defaultTopicQueueNums: broker.defaultTopicQueueNums,
+      clusterTopicEnable: broker.clusterTopicEnable,
+      brokerTopicEnable: broker.brokerTopicEnable,
+      traceTopicEnable: broker.traceTopicEnable,
+      storeReplyMessageEnable: broker.storeReplyMessageEnable,
+      msgTraceTopicName: broker.msgTraceTopicName,
+      traceOn: broker.traceOn,
+      brokerPermission: broker.brokerPermission,
+      regionId: broker.regionId,
+      litePullMessageEnable: broker.litePullMessageEnable,
+      rejectPullConsumerEnable: broker.rejectPullConsumerEnable,
+      notifyConsumerIdsChangedEnable: broker.notifyConsumerIdsChangedEnable,
+      longPollingEnable: broker.longPollingEnable,
+      shortPollingTimeMs: broker.shortPollingTimeMills,
+      defaultMessageRequestMode: broker.defaultMessageRequestMode,
+      defaultPopShareQueueNum: broker.defaultPopShareQueueNum,
+      serverLoadBalancerEnable: broker.serverLoadBalancerEnable,
+      enableRetryTopicV2: broker.enableRetryTopicV2,
+      retrieveMessageFromPopRetryTopicV1: broker.retrieveMessageFromPopRetryTopicV1,
+      popFromRetryProbability: broker.popFromRetryProbability,
+      enablePropertyFilter: broker.enablePropertyFilter,
+      filterDataCleanTimeSpanMs: broker.filterDataCleanTimeSpan,
+      maxTransferBytesOnMessageInMemory: broker.maxTransferBytesOnMessageInMemory,
+      maxTransferCountOnMessageInMemory: broker.maxTransferCountOnMessageInMemory,
+      channelExpiredTimeoutMs: broker.channelExpiredTimeout,
+      useServerSideResetOffset: broker.useServerSideResetOffset,
+      flushConsumerOffsetIntervalMs: broker.flushConsumerOffsetInterval,
+      flushDelayOffsetIntervalMs: broker.flushDelayOffsetInterval,
+      rejectTransactionMessage: broker.rejectTransactionMessage,
+      transactionTimeOutMs: broker.transactionTimeOut,
+      transactionCheckIntervalMs: broker.transactionCheckInterval,
+      transactionCheckMax: broker.transactionCheckMax,
+      transactionOpBatchIntervalMs: broker.transactionOpBatchInterval,
+      transactionOpMsgMaxSize: broker.transactionOpMsgMaxSize,
+      timerWheelEnable: broker.timerWheelEnable,
+      timerMaxDelaySec: broker.timerMaxDelaySec,
+      timerPrecisionMs: broker.timerPrecisionMs,
+      timerRollWindowSlot: broker.timerRollWindowSlot,
+      timerCongestNumEachSlot: broker.timerCongestNumEachSlot,
+      timerFlushIntervalMs: broker.timerFlushIntervalMs,
+      mappedFileSizeTimerLog: broker.mappedFileSizeTimerLog,
+      appendTopicForTimerDeleteKey: broker.appendTopicForTimerDeleteKey,
+      recallMessageEnable: broker.recallMessageEnable,
+    },
+    store: {
+      messageIndexEnable: broker.messageIndexEnable,
+      flushDiskType: broker.flushDiskType,
+      flushIntervalCommitLogMs: broker.flushIntervalCommitLog,
+      flushIntervalConsumeQueueMs: broker.flushIntervalConsumeQueue,
+      flushConsumeQueueThoroughIntervalMs: broker.flushConsumeQueueThoroughInterval,
+      osPageCacheBusyTimeOutMs: broker.osPageCacheBusyTimeOutMills,
+      syncFlushTimeoutMs: broker.syncFlushTimeout,
+      fileReservedTimeMs: broker.fileReservedTime * 3_600_000,
+      deleteWhen: broker.deleteWhen.split(";").filter(Boolean).map(Number),
+      cleanResourceIntervalMs: broker.cleanResourceInterval,
+      deleteFileBatchMax: broker.deleteFileBatchMax,
+      diskMaxUsedSpaceRatio: broker.diskMaxUsedSpaceRatio,
+      diskSpaceCleanForciblyRatio: broker.diskSpaceCleanForciblyRatio,
+      diskSpaceWarningLevelRatio: broker.diskSpaceWarningLevelRatio,
+      cleanFileForciblyEnable: broker.cleanFileForciblyEnable,
+      watchesDisk: store !== "memory",
+      enabledAppendPropCRC: broker.enabledAppendPropCRC,
+      inMemoryBytesMax: (broker.accessMessageInMemoryMaxRatio / 100) * totalmem(),
+    },
+    askedStore: given({
+      mappedFileSizeCommitLog,
+      // MessageStoreConfig.getMappedFileSizeConsumeQueue: whole units.
+      mappedFileSizeConsumeQueue:
+        mappedFileSizeConsumeQueue && Math.ceil(mappedFileSizeConsumeQueue / unitBytes) * unitBytes,
+      maxHashSlotNum,
+      maxIndexNum,
+      maxMessageSize,
+    }),
+    ...given({ messageDelayLevel }),
+  };
+}
+
+/** The NameServers that are named, but for this process's own: a `broker.conf` for one machine names it. */
+async function elsewhere({ nameServers, bind }: Configuration, ownPort: number | undefined): Promise<string[]> {
+  const own = new Set([
+    bind,
+    ...Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address)),
+  ]);
+  const found: string[] = [];
+  for (const address of nameServers) {
+    const { host, port } = hostAndPort(address);
+    const isOwn = port === ownPort && own.has((await lookup(host).catch(() => undefined))?.address ?? host);
+    if (!isOwn) found.push(address);
+  }
+  return found;
+}
+
+function* addressWarnings(
+  role: Role,
+  { bind, advertise }: Configuration,
+  nameServers: readonly string[],
+  host: string,
+): Generator<string> {
+  if (role === "namesrv") return;
+  if (role === "broker" && nameServers.length === 0) {
+    yield "the broker registers nowhere: name its name servers with --namesrv";
+  }
+  if (advertise !== undefined) {
+    if (isLoopback(bind) && !isLoopback(advertise)) {
+      yield `clients are told to come to ${advertise}, but the broker listens on ${bind}, where only this machine reaches it: set --bind (bindAddress) too`;
+    }
+    return;
+  }
+  if (!isLoopback(bind)) {
+    yield `clients are told the address they came by (bind=${bind}): behind a port mapping, say it with --advertise`;
+  }
+  if (isLoopback(host) && nameServers.some((address) => !isLoopback(hostAndPort(address).host))) {
+    yield `name servers elsewhere are told ${host}, which is this machine to everybody: say another one with --advertise`;
+  }
 }
 
 /** A call of the operating system that failed at the start was made for the store: the listeners tell their own trouble. */

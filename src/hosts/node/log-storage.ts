@@ -6,6 +6,7 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
+  read,
   readdirSync,
   readSync,
   realpathSync,
@@ -17,15 +18,18 @@ import {
   utimesSync,
   writeSync,
 } from "node:fs";
+import { rm } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
 import { promisify } from "node:util";
 import { openFilesMax } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
-import type { FileStat, LogStorage, StorageWrite } from "../../ports/log-storage.ts";
+import type { FileStat, LogStorage, StorageUsage, StorageWrite } from "../../ports/log-storage.ts";
+import { codeOf, isOutOfRoom } from "./errno.ts";
 import { StoreLock } from "./store-lock.ts";
 
 const fdatasyncOf = promisify(fdatasync);
 const fsyncOf = promisify(fsync);
+const readOf = promisify(read);
 
 /**
  * File systems (statfs(2), `f_type`) whose blocks hold a file's bytes as they are: ext2 to ext4, XFS, tmpfs, overlayfs.
@@ -33,12 +37,16 @@ const fsyncOf = promisify(fsync);
  */
 const plainFileSystems = new Set([0xef53, 0x58465342, 0x01021994, 0x794c7630]);
 
+const syncsAtOnce = 2;
+
+const logFolder = "commitlog/";
+
 /** The unit in which `stat` counts a file's allocated space. */
 const blockBytes = 512;
 
 /**
  * The store's files as files of a directory. Writes and reads are synchronous: with the page cache between, they take
- * microseconds, where a trip through the thread pool takes some 65. Syncs go through the pool.
+ * microseconds, where a trip through the thread pool takes some 65. Syncs, and reads of what is not in that cache, go through the pool.
  */
 export class NodeLogStorage implements LogStorage {
   readonly supports = { atomicBatch: false };
@@ -47,15 +55,30 @@ export class NodeLogStorage implements LogStorage {
   readonly #lock: StoreLock;
   /** Open files, the least recently used first. */
   readonly #open = new Map<string, number>();
-  /** Files being synced: they stay open. */
-  readonly #inUse = new Map<string, number>();
+  /** Descriptors at work in the thread pool, and how often: they stay open. */
+  readonly #inUse = new Map<number, number>();
+  /** Of those, whose files are gone: closed with the end of their work. */
+  readonly #forgotten = new Set<number>();
+  /**
+   * Files of the CommitLog that were written and not synced since, with the number of the last write: they stay open too. What the system
+   * fails to write behind is told to descriptors that were open then; of one opened later only perhaps (fsync(2)).
+   */
+  readonly #unsynced = new Map<string, number>();
+  #writes = 0;
   /** Folders whose entries changed and are not known to last, with the number of their last change. */
   readonly #changedFolders = new Map<string, number>();
   #changes = 0;
   /** Whether a device (links lead to several) has one of the `plainFileSystems`. */
   readonly #plainDevices = new Map<number, boolean>();
 
-  constructor(root: string) {
+  readonly #openMax: number;
+
+  readonly #openFlags: "r" | "r+";
+
+  /** `openMax`: files that are kept open. With "read" every change fails, and `checkLock` takes the place of `lock`. */
+  constructor(root: string, openMax = openFilesMax, access: "read" | "write" = "write") {
+    this.#openMax = openMax;
+    this.#openFlags = access === "read" ? "r" : "r+";
     this.#root = resolve(root);
     this.#lock = new StoreLock(root);
   }
@@ -65,7 +88,7 @@ export class NodeLogStorage implements LogStorage {
       this.#makeFolder(this.#root);
       this.#lock.take();
       // Who had the store before may have died between making a file and syncing its name.
-      for (const folder of [this.#root, join(this.#root, "commitlog")]) {
+      for (const folder of [this.#root, join(this.#root, "commitlog"), join(this.#root, "config")]) {
         if (existsSync(folder)) this.#changedFolders.set(folder, ++this.#changes);
       }
     } catch (error) {
@@ -74,6 +97,11 @@ export class NodeLogStorage implements LogStorage {
         cause: error,
       });
     }
+  }
+
+  /** Throws STORE_LOCKED while another live process has the store; changes nothing. */
+  checkLock(): void {
+    this.#lock.check();
   }
 
   list(folder: string): FileStat[] {
@@ -87,7 +115,8 @@ export class NodeLogStorage implements LogStorage {
           walk(below, [...through, join(through.at(-1)!, entry.name)]);
         } else if (entry.isFile() || entry.isSymbolicLink()) {
           // Follows links: a CommitLog on another disk often is one. A link to nothing is an error, not an empty log.
-          const stat = statSync(path);
+          const stat = statOf(path, entry.isFile());
+          if (stat === undefined) continue;
           if (stat.isFile()) {
             found.push(this.#fileStat(below, path, stat));
           } else if (stat.isDirectory()) {
@@ -113,19 +142,27 @@ export class NodeLogStorage implements LogStorage {
     } catch (error) {
       throw orFull(error);
     }
-    this.#open.set(file, descriptor);
     this.#changed(folder);
-    if (sizeBytes > 0) ftruncateSync(descriptor, sizeBytes);
+    try {
+      if (sizeBytes > 0) ftruncateSync(descriptor, sizeBytes);
+    } catch (error) {
+      // Half a file would be in the way of the next try.
+      closeSync(descriptor);
+      rmSync(path, { force: true });
+      throw orFull(atPath(error, path));
+    }
+    this.#open.set(file, descriptor);
   }
 
   write(batch: readonly StorageWrite[]): void {
     for (const { file, at, bytes } of batch) {
       const descriptor = this.#descriptor(file);
+      if (file.startsWith(logFolder)) this.#unsynced.set(file, ++this.#writes);
       let done = 0;
       try {
         while (done < bytes.length) done += writeSync(descriptor, bytes, done, bytes.length - done, at + done);
       } catch (error) {
-        throw orFull(error);
+        throw orFull(atPath(error, join(this.#root, file)));
       }
     }
   }
@@ -139,16 +176,35 @@ export class NodeLogStorage implements LogStorage {
       throw error;
     }
     let done = 0;
-    while (done < into.length) {
-      const read = readSync(descriptor, into, done, into.length - done, at + done);
-      if (read === 0) break;
-      done += read;
+    try {
+      while (done < into.length) {
+        const read = readSync(descriptor, into, done, into.length - done, at + done);
+        if (read === 0) break;
+        done += read;
+      }
+    } catch (error) {
+      throw atPath(error, join(this.#root, file));
     }
     return done;
   }
 
-  read(file: string, at: number, into: Uint8Array): number {
-    return this.readNow(file, at, into);
+  async read(file: string, at: number, into: Uint8Array): Promise<number> {
+    let descriptor: number;
+    try {
+      descriptor = this.#descriptor(file);
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return 0;
+      throw error;
+    }
+    return this.#using(descriptor, async () => {
+      let done = 0;
+      while (done < into.length) {
+        const { bytesRead } = await readOf(descriptor, into, done, into.length - done, at + done);
+        if (bytesRead === 0) break;
+        done += bytesRead;
+      }
+      return done;
+    });
   }
 
   rename(from: string, to: string): void {
@@ -159,44 +215,83 @@ export class NodeLogStorage implements LogStorage {
     this.#changed(dirname(join(this.#root, to)));
   }
 
-  delete(file: string): void {
+  delete(file: string): void | Promise<void> {
     this.#forget(file);
     const path = join(this.#root, file);
+    if (file.startsWith(logFolder)) return this.#deleteLarge(file, path);
     rmSync(path, { force: true });
+    this.#changed(dirname(path));
+  }
+
+  /** Giving back the blocks of a gigabyte takes the file system tens of milliseconds. */
+  async #deleteLarge(file: string, path: string): Promise<void> {
+    await rm(path, { force: true });
+    // Somebody may have read it meanwhile.
+    this.#forget(file);
     this.#changed(dirname(path));
   }
 
   async sync(files: readonly string[]): Promise<void> {
     // Also those that another sync is about: it may fail, or have begun before a change.
-    const folders = [...this.#changedFolders.keys()];
-    for (const file of files) {
-      const descriptor = this.#descriptor(file);
-      this.#inUse.set(file, (this.#inUse.get(file) ?? 0) + 1);
-      try {
-        await fdatasyncOf(descriptor);
-      } finally {
-        const uses = this.#inUse.get(file)! - 1;
-        if (uses === 0) this.#inUse.delete(file);
-        else this.#inUse.set(file, uses);
-      }
-    }
-    for (const folder of folders) {
+    const folders = this.#changedFoldersAbove(files);
+    if (files.length === 1) await this.#syncFile(files[0]!);
+    else await eachOf(files, (file) => this.#syncFile(file));
+    await eachOf(folders, async (folder) => {
       const change = this.#changedFolders.get(folder);
       // Another sync has made it last meanwhile.
-      if (change === undefined) continue;
+      if (change === undefined) return;
       await this.#syncFolder(folder);
       if (this.#changedFolders.get(folder) === change) this.#changedFolders.delete(folder);
-    }
+    });
   }
 
   setModified(file: string, atMs: number): void {
     utimesSync(join(this.#root, file), atMs / 1000, atMs / 1000);
   }
 
+  /** As `df` counts (UtilAll.getDiskPartitionSpaceUsedPercent). Links may lead to other disks: the fuller one counts. */
+  usage(): StorageUsage | undefined {
+    let fullest: StorageUsage | undefined;
+    for (const folder of ["commitlog", "consumequeue", ""]) {
+      const path = join(this.#root, folder);
+      if (!existsSync(path)) continue;
+      const { bsize, blocks, bfree, bavail } = statfsSync(path);
+      const usedBytes = (blocks - bfree) * bsize;
+      const totalBytes = usedBytes + bavail * bsize;
+      if (fullest === undefined || usedBytes / totalBytes > fullest.usedBytes / fullest.totalBytes) {
+        fullest = { path, usedBytes, totalBytes, isEstimate: false };
+      }
+    }
+    return fullest !== undefined && fullest.totalBytes > 0 ? fullest : undefined;
+  }
+
   close(): void {
-    for (const descriptor of this.#open.values()) closeSync(descriptor);
-    this.#open.clear();
-    this.#lock.release();
+    try {
+      for (const file of this.#open.keys()) this.#forget(file);
+    } finally {
+      this.#lock.release();
+    }
+  }
+
+  /** Keeps the descriptor open until `work` has ended: another file could get its number. */
+  async #using<T>(descriptor: number, work: () => Promise<T>): Promise<T> {
+    this.#inUse.set(descriptor, (this.#inUse.get(descriptor) ?? 0) + 1);
+    try {
+      return await work();
+    } finally {
+      const uses = this.#inUse.get(descriptor)! - 1;
+      if (uses > 0) {
+        this.#inUse.set(descriptor, uses);
+      } else {
+        this.#inUse.delete(descriptor);
+        if (this.#forgotten.delete(descriptor)) closeSync(descriptor);
+      }
+    }
+  }
+
+  #close(descriptor: number): void {
+    if (this.#inUse.has(descriptor)) this.#forgotten.add(descriptor);
+    else closeSync(descriptor);
   }
 
   #descriptor(file: string): number {
@@ -207,7 +302,7 @@ export class NodeLogStorage implements LogStorage {
       return known;
     }
     this.#makeRoom();
-    const descriptor = this.#openFile(join(this.#root, file), "r+");
+    const descriptor = this.#openFile(join(this.#root, file), this.#openFlags);
     this.#open.set(file, descriptor);
     return descriptor;
   }
@@ -224,13 +319,13 @@ export class NodeLogStorage implements LogStorage {
   }
 
   #makeRoom(): void {
-    if (this.#open.size >= openFilesMax) this.#closeIdle();
+    if (this.#open.size >= this.#openMax) this.#closeIdle();
   }
 
-  /** Closes the file that was used least recently and is not being synced; false if there is none. */
+  /** Closes the file that was used least recently and is not at work; false if there is none. */
   #closeIdle(): boolean {
     for (const [file, descriptor] of this.#open) {
-      if (this.#inUse.has(file)) continue;
+      if (this.#inUse.has(descriptor) || this.#unsynced.has(file)) continue;
       this.#open.delete(file);
       closeSync(descriptor);
       return true;
@@ -239,10 +334,32 @@ export class NodeLogStorage implements LogStorage {
   }
 
   #forget(file: string): void {
+    this.#unsynced.delete(file);
     const descriptor = this.#open.get(file);
     if (descriptor === undefined) return;
     this.#open.delete(file);
-    closeSync(descriptor);
+    this.#close(descriptor);
+  }
+
+  /** The folders whose entries lead to the files; trouble with others is no trouble of theirs. */
+  #changedFoldersAbove(files: readonly string[]): string[] {
+    if (this.#changedFolders.size === 0) return [];
+    const above = new Set<string>();
+    for (const file of files) {
+      for (let path = join(this.#root, file); dirname(path) !== path; path = dirname(path)) above.add(dirname(path));
+    }
+    return [...this.#changedFolders.keys()].filter((folder) => above.has(folder));
+  }
+
+  async #syncFile(file: string): Promise<void> {
+    const descriptor = this.#descriptor(file);
+    const lastWrite = this.#unsynced.get(file);
+    try {
+      await this.#using(descriptor, () => fdatasyncOf(descriptor));
+      if (lastWrite !== undefined && this.#unsynced.get(file) === lastWrite) this.#unsynced.delete(file);
+    } catch (error) {
+      throw atPath(error, join(this.#root, file));
+    }
   }
 
   /** Makes created, renamed and deleted names last. Windows can't, and needs not. */
@@ -257,6 +374,8 @@ export class NodeLogStorage implements LogStorage {
     }
     try {
       await fsyncOf(descriptor);
+    } catch (error) {
+      throw atPath(error, path);
     } finally {
       closeSync(descriptor);
     }
@@ -264,7 +383,14 @@ export class NodeLogStorage implements LogStorage {
 
   /** Makes a folder and those above it: each got an entry, and the one above the highest as well. */
   #makeFolder(path: string): void {
-    const highest = mkdirSync(path, { recursive: true });
+    let highest: string | undefined;
+    try {
+      highest = mkdirSync(path, { recursive: true });
+    } catch (error) {
+      // Some may be there already: the next try would not tell.
+      for (let folder = path; folder !== dirname(folder); folder = dirname(folder)) this.#changed(folder);
+      throw orFull(error);
+    }
     if (highest === undefined) return;
     for (let folder = path; folder.length >= highest.length; folder = dirname(folder)) this.#changed(folder);
     this.#changed(dirname(highest));
@@ -284,6 +410,25 @@ export class NodeLogStorage implements LogStorage {
   }
 }
 
+/** Syncs of many files overlap, by half of Node's thread pool: the other half is for those who wait. Rejects once none is under way. */
+async function eachOf(paths: readonly string[], sync: (path: string) => Promise<void>): Promise<void> {
+  const rest = paths[Symbol.iterator]();
+  const turns = Array.from({ length: syncsAtOnce }, async () => {
+    for (const path of rest) await sync(path);
+  });
+  for (const turn of await Promise.allSettled(turns)) if (turn.status === "rejected") throw turn.reason;
+}
+
+/** Undefined for a file that is deleted meanwhile, off the event loop. */
+function statOf(path: string, mayBeGone: boolean): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch (error) {
+    if (mayBeGone && codeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
 function realPathOf(path: string): string | undefined {
   try {
     return realpathSync(path);
@@ -297,17 +442,21 @@ function isOutOfDescriptors(error: unknown): boolean {
   return codeOf(error) === "EMFILE" || codeOf(error) === "ENFILE";
 }
 
-function codeOf(error: unknown): string | undefined {
-  return (error as NodeJS.ErrnoException).code;
-}
-
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** No room on the disk, or in the user's share of it, by its stable name. */
+/** What a call on a descriptor answered, with the file it was about: the system names it only where it was given one. */
+function atPath(error: unknown, path: string): unknown {
+  if (error instanceof Error && !("path" in error)) {
+    error.message += ` '${path}'`;
+    Object.assign(error, { path });
+  }
+  return error;
+}
+
+/** By its stable name, if it is that there is no room. */
 function orFull(error: unknown): unknown {
-  const code = codeOf(error);
-  if (code !== "ENOSPC" && code !== "EDQUOT") return error;
-  return new WasmqError("STORE_FULL", "the disk is full", { cause: error });
+  if (!isOutOfRoom(error)) return error;
+  return new WasmqError("STORE_FULL", messageOf(error), { cause: error });
 }

@@ -1,35 +1,37 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { connectionIdleMsMax, sendBufferBytesMax, serverBudget } from "../../limits.ts";
+import { sendBufferBytesMax } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { Connection, ConnectionHandler } from "../../ports/network.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
+import { ConnectionLimits } from "./connection-limits.ts";
 
-type Accept = (connection: Connection) => ConnectionHandler;
+export type Accept = (connection: Connection) => ConnectionHandler;
 
 /** A TCP port whose connections wait, unread, until the broker is there to take them. */
 export class Listener {
   readonly #server: Server;
+  readonly #limits: ConnectionLimits;
   readonly #sockets = new Set<Socket>();
+  readonly #turnedAway: (reason: string) => void;
   #accept: Accept | undefined;
 
-  private constructor(server: Server, telemetry: Telemetry) {
+  private constructor(server: Server, telemetry: Telemetry, limits: ConnectionLimits) {
     this.#server = server;
-    server.maxConnections = serverBudget.connectionsMax;
-    server.on("connection", (socket) => this.#connected(socket));
-    const warn = atMostEvery(warnPeriodMs, (reason: string) =>
+    this.#limits = limits;
+    this.#turnedAway = atMostEvery(warnPeriodMs, (reason: string) =>
       telemetry.log("warn", "connections are turned away", { reason }),
     );
-    server.on("drop", () => warn(`${serverBudget.connectionsMax} are open`));
+    server.on("connection", (socket) => this.#connected(socket));
     // Such as too many open files when one is accepted: the others go on.
     server.on("error", (error) => {
-      if (server.listening) warn(error.message);
+      if (server.listening) this.#turnedAway(error.message);
     });
   }
 
-  /** Port 0 takes a free one. Rejects with ADDRESS_IN_USE or ADDRESS_UNUSABLE. */
-  static listen(host: string, port: number, telemetry: Telemetry): Promise<Listener> {
+  /** Port 0 takes a free one. `limits` may be shared with other ports. Rejects with ADDRESS_IN_USE or ADDRESS_UNUSABLE. */
+  static listen(host: string, port: number, telemetry: Telemetry, limits = new ConnectionLimits()): Promise<Listener> {
     const server = createServer({ noDelay: true, pauseOnConnect: true });
-    const listener = new Listener(server, telemetry);
+    const listener = new Listener(server, telemetry, limits);
     return new Promise((resolve, reject) => {
       server.once("error", (error: NodeJS.ErrnoException) => {
         reject(
@@ -55,7 +57,7 @@ export class Listener {
   /** From now on connections are served, those that wait first. */
   serve(accept: Accept): void {
     this.#accept = accept;
-    for (const socket of this.#sockets) attach(socket, accept);
+    for (const socket of this.#sockets) attach(socket, accept, this.#limits.idleMs);
   }
 
   /** Takes no more connections, and ends those that are left once `graceMs` are over. */
@@ -69,11 +71,21 @@ export class Listener {
   }
 
   #connected(socket: Socket): void {
+    const { remoteAddress } = socket;
+    const refused = remoteAddress === undefined ? "" : this.#limits.enter(remoteAddress);
+    if (remoteAddress === undefined || refused !== undefined) {
+      if (remoteAddress !== undefined) this.#turnedAway(refused!);
+      socket.destroy();
+      return;
+    }
     this.#sockets.add(socket);
-    socket.on("close", () => this.#sockets.delete(socket));
+    socket.on("close", () => {
+      this.#sockets.delete(socket);
+      this.#limits.leave(remoteAddress);
+    });
     // A connection's own trouble ends it; "close" follows.
     socket.on("error", () => {});
-    if (this.#accept !== undefined) attach(socket, this.#accept);
+    if (this.#accept !== undefined) attach(socket, this.#accept, this.#limits.idleMs);
   }
 }
 
@@ -90,16 +102,20 @@ function atMostEvery<T>(periodMs: number, act: (value: T) => void): (value: T) =
   };
 }
 
-function attach(socket: Socket, accept: Accept): void {
+/** Hands an open socket over to who handles it. */
+export function attach(socket: Socket, accept: Accept, idleMs: number): void {
   if (socket.destroyed || socket.remoteAddress === undefined) {
     socket.destroy();
     return;
   }
-  const connection = new SocketConnection(socket);
+  const connection = new SocketConnection(socket, idleMs);
   const handler = accept(connection);
-  socket.on("data", (bytes) => handler.received(bytes));
+  socket.on("data", (bytes) => {
+    connection.heardAtMs = performance.now();
+    handler.received(bytes);
+  });
   socket.on("close", () => handler.closed());
-  socket.setTimeout(connectionIdleMsMax, () => socket.destroy());
+  socket.setTimeout(idleMs, () => socket.destroy());
   socket.resume();
 }
 
@@ -108,10 +124,13 @@ class SocketConnection implements Connection {
   readonly remotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
+  heardAtMs = performance.now();
   readonly #socket: Socket;
+  readonly #idleMs: number;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, idleMs: number) {
     this.#socket = socket;
+    this.#idleMs = idleMs;
     this.remoteAddress = plainAddress(socket.remoteAddress ?? "");
     this.remotePort = socket.remotePort ?? 0;
     this.localAddress = plainAddress(socket.localAddress ?? "");
@@ -122,6 +141,11 @@ class SocketConnection implements Connection {
   send(chunks: readonly Uint8Array[]): void {
     const socket = this.#socket;
     if (socket.destroyed || socket.writableEnded) return;
+    // A peer that has gone without a word: to the socket's timer, what it is still sent is no idleness.
+    if (!socket.isPaused() && performance.now() - this.heardAtMs > this.#idleMs) {
+      socket.destroy();
+      return;
+    }
     if (chunks.length === 1) {
       socket.write(chunks[0]!);
     } else {

@@ -1,7 +1,18 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { WasmqError } from "../../ports/error.ts";
+import { codeOf, isOutOfRoom } from "./errno.ts";
 
 /** What Apache's broker writes into its lock file, which it locks with fcntl; Node has no such call. */
 const apacheContent = "lock";
@@ -31,24 +42,30 @@ export class StoreLock {
     }
     // Two that find the same dead owner's lock must not both put theirs in its place: one at a time.
     const takeover = `${this.#path}.takeover`;
-    if (!this.#create(takeover)) {
+    if (!this.#create(takeover, "even if empty")) {
       const other = ownerOf(readText(takeover));
       if (other !== undefined && isAlive(other)) throw this.#locked(other.pid, "wasmq");
       rmSync(takeover, { force: true });
-      if (!this.#create(takeover)) throw this.#locked(0, "wasmq");
+      if (!this.#create(takeover, "even if empty")) throw this.#locked(0, "wasmq");
     }
     try {
       const content = readText(this.#path);
       const owner = ownerOf(content);
       if (owner !== undefined && isAlive(owner)) throw this.#locked(owner.pid, "wasmq");
       if (content.startsWith(apacheContent)) this.#checkApache();
-      const fresh = `${this.#path}.${process.pid}`;
-      writeFileSync(fresh, this.#mine);
-      renameSync(fresh, this.#path);
+      this.#replace();
       this.#held = true;
     } finally {
       rmSync(takeover, { force: true });
     }
+  }
+
+  /** Throws STORE_LOCKED while another live process has the store; takes nothing, and leaves every file as it is. */
+  check(): void {
+    const owner = ownerOf(readText(this.#path));
+    if (owner !== undefined && isAlive(owner)) throw this.#locked(owner.pid, "wasmq");
+    const apache = this.#apache();
+    if (apache !== undefined) throw this.#locked(apache, "an Apache RocketMQ broker");
   }
 
   release(): void {
@@ -57,20 +74,51 @@ export class StoreLock {
     rmSync(this.#path, { force: true });
   }
 
-  #create(path: string): boolean {
+  /** False if it is there. A full disk has room for a file, and none for what is to be in it: of use only where nobody needs to read it. */
+  #create(path: string, how: "with its owner" | "even if empty" = "with its owner"): boolean {
     try {
       writeFileSync(path, this.#mine, { flag: "wx" });
       return true;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+      if (codeOf(error) === "EEXIST") return false;
+      if (isOutOfRoom(error) && existsSync(path)) {
+        if (how === "even if empty") return true;
+        rmSync(path, { force: true });
+      }
       throw error;
     }
   }
 
-  #checkApache(): void {
+  /** Puts ours in the place of a dead owner's. */
+  #replace(): void {
+    const fresh = `${this.#path}.${process.pid}`;
+    try {
+      writeFileSync(fresh, this.#mine);
+      renameSync(fresh, this.#path);
+    } catch (error) {
+      rmSync(fresh, { force: true });
+      if (!isOutOfRoom(error)) throw error;
+      // What is written over takes no room; the rest of a longer one is a line of its own.
+      const descriptor = openSync(this.#path, "r+");
+      try {
+        writeSync(descriptor, this.#mine, 0);
+        ftruncateSync(descriptor, this.#mine.length);
+      } finally {
+        closeSync(descriptor);
+      }
+    }
+  }
+
+  /** The process id of the live Apache broker that has the store. */
+  #apache(): number | undefined {
     const pid = Number(readText(join(this.#root, "abort")).trim());
-    if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return;
-    if (!/(^|[/\\])java/.test(commandOf(pid))) return;
+    if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return undefined;
+    return /(^|[/\\])java/.test(commandOf(pid)) ? pid : undefined;
+  }
+
+  #checkApache(): void {
+    const pid = this.#apache();
+    if (pid === undefined) return;
     rmSync(this.#path, { force: true });
     throw this.#locked(pid, "an Apache RocketMQ broker");
   }
@@ -95,7 +143,7 @@ function isAlive({ pid, start }: Owner): boolean {
     process.kill(pid, 0);
   } catch (error) {
     // EPERM: it is there, and somebody else's.
-    if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
+    if (codeOf(error) !== "EPERM") return false;
   }
   const found = startOf(pid);
   return found === undefined || start === "?" || found === start;

@@ -11,12 +11,44 @@ import { frameBytesMax, headerBytesMax } from "../../limits.ts";
 const lengthBytes = 4;
 const prefixBytes = 8;
 
-export interface Frame {
+/** SerializeType. */
+export const serializeType = { json: 0, rocketmq: 1 } as const;
+
+/** A frame within what arrived. Views of its parts are made when they are asked for: most are read where they stand. */
+export class Frame {
+  /** What it came with: the frame is [start, end) of it, the body [bodyAt, end). */
+  readonly source: Uint8Array;
+  readonly start: number;
+  readonly bodyAt: number;
+  readonly end: number;
+
+  constructor(source: Uint8Array, start: number, bodyAt: number, end: number) {
+    this.source = source;
+    this.start = start;
+    this.bodyAt = bodyAt;
+    this.end = end;
+  }
+
+  get serializeType(): number {
+    return this.source[this.start + 4]!;
+  }
+
+  get headerAt(): number {
+    return this.start + prefixBytes;
+  }
+
   /** The whole of it. */
-  readonly bytes: Uint8Array;
-  readonly serializeType: number;
-  readonly header: Uint8Array;
-  readonly body: Uint8Array;
+  get bytes(): Uint8Array {
+    return this.source.subarray(this.start, this.end);
+  }
+
+  get header(): Uint8Array {
+    return this.source.subarray(this.headerAt, this.bodyAt);
+  }
+
+  get body(): Uint8Array {
+    return this.source.subarray(this.bodyAt, this.end);
+  }
 }
 
 /** Why a peer's bytes are no frames; the connection can't go on. */
@@ -74,6 +106,11 @@ export class FrameReader {
     this.#partials = partials;
     this.#handle = handle;
     this.#gaveWay = gaveWay;
+  }
+
+  /** The bytes that arrived last are the beginning of a frame, or its middle. */
+  get isUnfinished(): boolean {
+    return this.#partialLength > 0;
   }
 
   /** Throws FrameError when what arrived can't be a frame. */
@@ -156,18 +193,19 @@ function frameOf(bytes: Uint8Array, at: number, end: number): Frame {
   const bodyAt = at + prefixBytes + headerLength;
   if (bodyAt > end) throw new FrameError("a header longer than its frame");
   if (headerLength > headerBytesMax) throw new FrameError(`a header of more than ${headerBytesMax} bytes`);
-  return {
-    bytes: bytes.subarray(at, end),
-    serializeType: bytes[at + 4]!,
-    header: bytes.subarray(at + prefixBytes, bodyAt),
-    body: bytes.subarray(bodyAt, end),
-  };
+  return new Frame(bytes, at, bodyAt, end);
 }
 
 /** Writes the eight bytes before header and body. */
-export function writePrefix(into: Uint8Array, at: number, headerLength: number, bodyLength: number): void {
+export function writePrefix(
+  into: Uint8Array,
+  at: number,
+  serializeType: number,
+  headerLength: number,
+  bodyLength: number,
+): void {
   writeInt32(into, at, 4 + headerLength + bodyLength);
-  into[at + 4] = 0;
+  into[at + 4] = serializeType;
   into[at + 5] = headerLength >>> 16;
   into[at + 6] = headerLength >>> 8;
   into[at + 7] = headerLength;

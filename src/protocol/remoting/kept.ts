@@ -1,10 +1,10 @@
 import type { QueueName } from "../../broker/orderly/queue-locks.ts";
 import { keptConnectionBytesMax } from "../../limits.ts";
-import { encodeUtf8 } from "../../ports/text.ts";
+import { noFields } from "./answer-fields.ts";
 import { writeBody } from "./body-json.ts";
 import { requestCode } from "./codes.ts";
 import { prefixBytes, writePrefix } from "./frame.ts";
-import { writeOneway } from "./header-json.ts";
+import { type HeaderCodec, onewayBit } from "./header.ts";
 
 /** A request of a connection, as it came, and when. */
 export interface KeptRequest {
@@ -35,8 +35,11 @@ const unregistrationsMax = 64;
  * the pulls that wait for an answer.
  */
 export class KeptRequests {
-  /** By client id: the last heartbeat, and what was unregistered since. */
-  readonly #clients = new Map<string, KeptRequest[]>();
+  /**
+   * By client id: the last heartbeat that names the client's subscriptions, and what came since: what was unregistered, and the last
+   * heartbeat without them, which tells when the client was last heard of.
+   */
+  readonly #clients = new Map<string, { requests: KeptRequest[]; withoutSubscriptions: KeptRequest | undefined }>();
   /** By group and client id: the queues locked. */
   readonly #locks = new Map<
     string,
@@ -47,15 +50,20 @@ export class KeptRequests {
   /** More was to be kept than a host is asked to: such a connection ends with the memory, and nothing is kept of it from then on. */
   #isTooMuch = false;
 
-  heartbeat(clientId: string, request: KeptRequest): void {
+  heartbeat(clientId: string, request: KeptRequest, withoutSubscriptions = false): void {
     if (this.#isTooMuch) return;
-    this.#clients.set(clientId, [request]);
+    const known = this.#clients.get(clientId);
+    if (withoutSubscriptions && known !== undefined) {
+      known.requests = known.requests.filter((each) => each !== known.withoutSubscriptions);
+      known.requests.push(request);
+      known.withoutSubscriptions = request;
+    } else this.#clients.set(clientId, { requests: [request], withoutSubscriptions: undefined });
   }
 
   unregistered(request: KeptRequest): void {
     if (this.#isTooMuch) return;
     // Which client of the connection it was about, the request tells when it is handled again.
-    for (const requests of this.#clients.values()) {
+    for (const { requests } of this.#clients.values()) {
       if (requests.length > unregistrationsMax) requests.splice(1, 1);
       requests.push(request);
     }
@@ -86,14 +94,17 @@ export class KeptRequests {
     return this.#pulls.delete(opaque);
   }
 
-  /** Undefined if it is more than a host is asked to keep. Called after each turn in which something changed. */
-  encode(): Uint8Array | undefined {
+  /**
+   * Undefined if it is more than a host is asked to keep. Called after each turn in which something changed. `codec`: how the client
+   * writes its headers; what is handled again last tells the next life so.
+   */
+  encode(codec: HeaderCodec): Uint8Array | undefined {
     if (this.#isTooMuch) return undefined;
     const answered = [
-      ...[...this.#clients.values()].flat(),
+      ...[...this.#clients.values()].flatMap(({ requests }) => requests),
       ...Array.from(this.#locks.values(), ({ atMs, group, clientId, queues }) => ({
         atMs,
-        frame: frameOf(requestCode.lockBatch, {
+        frame: frameOf(codec, requestCode.lockBatch, {
           consumerGroup: group,
           clientId,
           mqSet: [...queues.values()],
@@ -138,12 +149,12 @@ export class KeptRequests {
   }
 }
 
-function frameOf(code: number, body: object): Uint8Array {
-  const header = encodeUtf8(writeOneway(code, 0, ""));
+function frameOf(codec: HeaderCodec, code: number, body: object): Uint8Array {
+  const header = { code, flag: onewayBit, opaque: 0, fields: noFields, remark: undefined };
   const bodyBytes = writeBody(body);
-  const frame = new Uint8Array(prefixBytes + header.length + bodyBytes.length);
-  writePrefix(frame, 0, header.length, bodyBytes.length);
-  frame.set(header, prefixBytes);
-  frame.set(bodyBytes, prefixBytes + header.length);
-  return frame;
+  const room = new Uint8Array(prefixBytes + codec.bytesMax(header) + bodyBytes.length);
+  const headerEnd = codec.write(header, room, prefixBytes);
+  writePrefix(room, 0, codec.serializeType, headerEnd - prefixBytes, bodyBytes.length);
+  room.set(bodyBytes, headerEnd);
+  return room.slice(0, headerEnd + bodyBytes.length);
 }

@@ -11,7 +11,7 @@ export function lockBatch(request: Request, { broker }: BrokerRole): void {
   const lockOKMQSet = broker.lock(group, clientId, queues, request.resumedFromMs);
   const atMs = request.cameAtMs;
   request.session.keep((kept) => kept.locked(group, clientId, lockOKMQSet, atMs));
-  request.reply(responseCode.success, "", undefined, writeBody({ lockOKMQSet }));
+  request.reply(responseCode.success, undefined, undefined, writeBody({ lockOKMQSet }));
 }
 
 /** 42 (AdminBrokerProcessor.unlockBatchMQ). */

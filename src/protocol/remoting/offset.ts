@@ -1,7 +1,10 @@
+import { FieldNames } from "./answer-fields.ts";
 import { responseCode } from "./codes.ts";
-import { writeFields } from "./header-json.ts";
 import type { BrokerRole } from "./roles.ts";
 import type { Request } from "./session.ts";
+
+const offsetField = new FieldNames(["offset"]);
+const timestampField = new FieldNames(["timestamp"]);
 
 /** 14 (ConsumerManageProcessor.queryConsumerOffset). */
 export async function queryConsumerOffset(request: Request, { broker }: BrokerRole): Promise<void> {
@@ -10,9 +13,9 @@ export async function queryConsumerOffset(request: Request, { broker }: BrokerRo
     fields.text("consumerGroup"),
     fields.text("topic"),
     fields.int("queueId"),
-    fields.flag("setZeroIfNotFound"),
+    fields.has("setZeroIfNotFound") ? fields.flag("setZeroIfNotFound") : undefined,
   );
-  request.reply(responseCode.success, writeFields({ offset }));
+  request.reply(responseCode.success, offsetField.of(offset));
 }
 
 /** 15 (ConsumerManageProcessor.updateConsumerOffset). */
@@ -34,21 +37,21 @@ export async function searchOffsetByTimestamp(request: Request, { broker }: Brok
     fields.long("timestamp"),
     boundary,
   );
-  request.reply(responseCode.success, writeFields({ offset }));
+  request.reply(responseCode.success, offsetField.of(offset));
 }
 
 /** 30: the offset of the next message to come (AdminBrokerProcessor.getMaxOffset). */
 export function getMaxOffset(request: Request, { broker }: BrokerRole): void {
   const { fields } = request.header;
   const { maxOffset } = broker.store.range(fields.text("topic"), fields.int("queueId"));
-  request.reply(responseCode.success, writeFields({ offset: maxOffset }));
+  request.reply(responseCode.success, offsetField.of(maxOffset));
 }
 
 /** 31 (AdminBrokerProcessor.getMinOffset). */
 export function getMinOffset(request: Request, { broker }: BrokerRole): void {
   const { fields } = request.header;
   const { minOffset } = broker.store.range(fields.text("topic"), fields.int("queueId"));
-  request.reply(responseCode.success, writeFields({ offset: minOffset }));
+  request.reply(responseCode.success, offsetField.of(minOffset));
 }
 
 /** 32: -1 for a queue without messages (AdminBrokerProcessor.getEarliestMsgStoretime). */
@@ -58,5 +61,5 @@ export async function getEarliestMessageStoreTime(request: Request, { broker }: 
   const topic = fields.text("topic");
   const queueId = fields.int("queueId");
   const timestamp = (await store.storeTimeAt(topic, queueId, store.range(topic, queueId).minOffset)) ?? -1;
-  request.reply(responseCode.success, writeFields({ timestamp }));
+  request.reply(responseCode.success, timestampField.of(timestamp));
 }

@@ -5,6 +5,7 @@ import type { Connection, ConnectionHandler } from "../../ports/network.ts";
 import type { Scheduler } from "../../ports/scheduler.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
 import { PartialFrames } from "./frame.ts";
+import { HeaderMemory } from "./header-memory.ts";
 import { type Request, Session } from "./session.ts";
 
 /** What a request code does; rejects or throws what the client is told. */
@@ -16,14 +17,20 @@ export interface RemotingOptions {
   readonly handlers: ReadonlyMap<number, Handle>;
   /** A client's address as records have it. */
   readonly encodeHost: (address: string, port: number) => Uint8Array;
+  /** Runs something after a while, unless what it returns is called. */
+  readonly after: (delayMs: number, run: () => void) => () => void;
   /** A connection is gone. */
   readonly disconnected: (session: Session) => void;
 }
+
+/** How often an operator hears that requests are refused. */
+const overloadToldEveryMs = 60_000;
 
 /** RocketMQ's remoting protocol: frames in, frames out, on whatever carries bytes. */
 export class Remoting {
   readonly options: RemotingOptions;
   readonly partialFrames: PartialFrames;
+  readonly headerMemory = new HeaderMemory();
   readonly #clock: Clock;
   readonly #scheduler: Scheduler;
   readonly #telemetry: Telemetry;
@@ -33,6 +40,8 @@ export class Remoting {
   readonly #unread = new Set<Session>();
   #unsentBytes = 0;
   #queuedBytes = 0;
+  #claimedBytes = 0;
+  #toldOverloadAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(
     ports: { readonly clock: Clock; readonly scheduler: Scheduler; readonly telemetry: Telemetry },
@@ -70,10 +79,7 @@ export class Remoting {
 
   /** Ends all connections, after what is queued on them. */
   close(): void {
-    for (const session of this.#sessions) {
-      session.flush();
-      session.connection.close();
-    }
+    for (const session of this.#sessions) session.end();
   }
 
   handle(request: Request): void {
@@ -100,8 +106,35 @@ export class Remoting {
     this.#queuedBytes += bytes;
   }
 
+  /** Counts what a request needs until it is answered. Throws SYSTEM_BUSY when all together need too much. */
+  claim(bytes: number): void {
+    const { requestBytesTotalMax } = this.options.budget;
+    if (this.#claimedBytes >= requestBytesTotalMax) {
+      throw this.overloaded(`requests wait for their answers (requestBytesTotalMax: ${requestBytesTotalMax})`);
+    }
+    this.#claimedBytes += bytes;
+  }
+
+  unclaim(bytes: number): void {
+    this.#claimedBytes -= bytes;
+  }
+
+  /** The answer with the rule that fired (NettyRemotingAbstract: `[OVERLOAD]`); the operator hears of the first in a while. */
+  overloaded(rule: string): WasmqError {
+    const nowMs = this.#clock.monotonic();
+    if (nowMs - this.#toldOverloadAtMs >= overloadToldEveryMs) {
+      this.#toldOverloadAtMs = nowMs;
+      this.#telemetry.log("warn", "requests are refused: too many wait for their answers", { rule });
+    }
+    return new WasmqError("SYSTEM_BUSY", `[OVERLOAD]system busy, start flow control for a while: ${rule}`);
+  }
+
   nowMs(): number {
     return this.#clock.now();
+  }
+
+  monotonicMs(): number {
+    return this.#clock.monotonic();
   }
 
   /** See `Scheduler.soon`. */

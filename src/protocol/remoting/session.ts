@@ -1,48 +1,82 @@
-import type { Client } from "../../broker/client/client.ts";
-import { outputChunkBytesMax, sendBufferBytesMax } from "../../limits.ts";
+import type { Client, PushedReply, ToldReset, TransactionCheck } from "../../broker/client/client.ts";
+import { frameMsMax, outputChunkBytesMax, requestBytesMin, sendBufferBytesMax } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
 import type { Connection, ConnectionHandler } from "../../ports/network.ts";
-import { encodeUtf8Into } from "../../ports/text.ts";
+import { type AnswerFields, FieldNames, noFields } from "./answer-fields.ts";
 import { numberOf, requestCode } from "./codes.ts";
-import { type Frame, FrameError, FrameReader, prefixBytes, writePrefix } from "./frame.ts";
-import { type Header, readHeader, writeFields, writeOneway, writeResponse } from "./header-json.ts";
+import { Frame, FrameError, FrameReader, prefixBytes, writePrefix } from "./frame.ts";
+import { type Header, type HeaderCodec, type OwnHeader, onewayBit, responseBit } from "./header.ts";
+import { headerCodecs } from "./header-codecs.ts";
+import { jsonHeaders } from "./header-json.ts";
 import { type KeptRequest, KeptRequests, type ResumedRequest } from "./kept.ts";
+import { tellReset } from "./offset-reset.ts";
 import type { Remoting } from "./remoting.ts";
+import { pushReply } from "./reply.ts";
 
-const jsonSerializeType = 0;
 const noBytes = new Uint8Array(0);
+const noFrame = new Frame(noBytes, 0, 0, 0);
+const consumerGroupField = new FieldNames(["consumerGroup"]);
+const transactionCheckFields = new FieldNames([
+  "topic",
+  "tranStateTableOffset",
+  "commitLogOffset",
+  "msgId",
+  "transactionId",
+  "offsetMsgId",
+  "bname",
+]);
 
 /** The way back to who made a request: all that is kept of it while its answer is awaited, for some a minute long. */
 export class Answer {
   readonly isOneway: boolean;
   readonly #session: Session;
+  /** That of the request: C++ clients read nothing but JSON. */
+  readonly #codec: HeaderCodec;
   readonly #code: number;
   readonly opaque: number;
   readonly #version: number;
+  #claimedBytes = 0;
 
-  constructor(session: Session, header: Header, isOneway: boolean) {
+  constructor(session: Session, codec: HeaderCodec, header: Header, isOneway: boolean) {
     this.isOneway = isOneway;
     this.#session = session;
+    this.#codec = codec;
     this.#code = header.code;
     this.opaque = header.opaque;
     this.#version = header.version;
   }
 
-  /** `extFields` as `writeFields` makes them. A one-way request is never answered. */
-  reply(code: number, extFields = "", remark?: string, body: Uint8Array = noBytes): void {
+  /** The request needs this many bytes until it is answered. Throws SYSTEM_BUSY when there is no room for more such requests. */
+  claim(bytes: number): void {
+    const claimed = Math.max(bytes, requestBytesMin);
+    this.#session.claim(claimed);
+    this.#claimedBytes = claimed;
+  }
+
+  /** Nothing more comes of the request: what it claimed is free. A reply says so by itself. */
+  done(): void {
+    if (this.#claimedBytes === 0) return;
+    this.#session.unclaim(this.#claimedBytes);
+    this.#claimedBytes = 0;
+  }
+
+  /** A one-way request is never answered. */
+  reply(code: number, fields: AnswerFields = noFields, remark?: string, body: Uint8Array = noBytes): void {
+    this.done();
     if (this.isOneway) return;
-    this.#session.answered(this.opaque);
-    this.#session.write(writeResponse(code, this.opaque, extFields, remark), body);
+    const { opaque } = this;
+    this.#session.answered(opaque);
+    this.#session.write(this.#codec, { code, flag: responseBit, opaque, fields, remark }, body);
   }
 
   fail(error: unknown): void {
     if (error instanceof WasmqError) {
-      this.reply(numberOf(error.code, this.#version), "", error.message);
+      this.reply(numberOf(error.code, this.#version), noFields, error.message);
       return;
     }
     // Ours, not the client's: the one place where a bug shows without ending the broker.
     this.#session.remoting.unexpected(error, this.#code);
-    this.reply(numberOf("SYSTEM_ERROR", 0), "", error instanceof Error ? error.message : String(error));
+    this.reply(numberOf("SYSTEM_ERROR", 0), noFields, error instanceof Error ? error.message : String(error));
   }
 }
 
@@ -51,19 +85,32 @@ export class Request {
   readonly session: Session;
   readonly header: Header;
   readonly answer: Answer;
-  /** The whole frame, and in it the body. */
-  frame: Uint8Array;
-  body: Uint8Array;
+  #frame: Frame;
+  #body: Uint8Array | undefined;
   /** When it first came, if it is handled again since the connection outlived the broker's memory. */
   readonly resumedFromMs: number | undefined;
 
-  constructor(session: Session, header: Header, frame: Frame, resumed: ResumedRequest | undefined) {
+  constructor(session: Session, codec: HeaderCodec, header: Header, frame: Frame, resumed: ResumedRequest | undefined) {
     this.session = session;
     this.header = header;
-    this.answer = new Answer(session, header, header.isOneway || resumed?.isAwaited === false);
-    this.frame = frame.bytes;
-    this.body = frame.body;
+    this.answer = new Answer(session, codec, header, header.isOneway || resumed?.isAwaited === false);
+    this.#frame = frame;
     this.resumedFromMs = resumed?.atMs;
+  }
+
+  get body(): Uint8Array {
+    this.#body ??= this.#frame.body;
+    return this.#body;
+  }
+
+  get frameBytes(): number {
+    return this.#frame.end - this.#frame.start;
+  }
+
+  /** The handler has returned: what it waits for must not hold on to the bytes that came. */
+  letGo(): void {
+    this.#frame = noFrame;
+    this.#body = undefined;
   }
 
   get cameAtMs(): number {
@@ -72,21 +119,34 @@ export class Request {
 
   /** The request for keeping. */
   kept(): KeptRequest {
-    return { atMs: this.cameAtMs, frame: this.frame.slice() };
+    return { atMs: this.cameAtMs, frame: this.#frame.bytes.slice() };
   }
 
   /** The same of one whose body means nothing. */
   keptHeader(): KeptRequest {
-    const headerEnd = this.frame.length - this.body.length;
-    const frame = this.frame.slice(0, headerEnd);
-    writePrefix(frame, 0, headerEnd - prefixBytes, 0);
+    const { source, start, bodyAt, serializeType } = this.#frame;
+    const frame = source.slice(start, bodyAt);
+    writePrefix(frame, 0, serializeType, bodyAt - start - prefixBytes, 0);
     return { atMs: this.cameAtMs, frame };
   }
 
   /** See `Answer.reply`. */
-  reply(code: number, extFields?: string, remark?: string, body?: Uint8Array): void {
-    this.answer.reply(code, extFields, remark, body);
+  reply(code: number, fields?: AnswerFields, remark?: string, body?: Uint8Array): void {
+    this.answer.reply(code, fields, remark, body);
   }
+}
+
+/** What a client answered to a request of the broker's. */
+export interface ClientAnswer {
+  readonly code: number;
+  readonly remark: string | undefined;
+  readonly body: Uint8Array;
+}
+
+interface Asked {
+  readonly resolve: (answer: ClientAnswer) => void;
+  readonly reject: (error: WasmqError) => void;
+  readonly cancel: () => void;
 }
 
 /** One connection that speaks remoting. */
@@ -101,9 +161,17 @@ export class Session implements ConnectionHandler, Client {
   #keepingSoon = false;
   #resumed: ResumedRequest | undefined;
   #isClosed = false;
-  /** What arrived can't be understood: nothing more is read, what is queued still leaves. */
-  #isRefused = false;
+  /** The connection is about to end: nothing more is read, what is queued still leaves. */
+  #isEnding = false;
+  /** Of the last request: how the client is told what it did not ask for. */
+  #codec = jsonHeaders;
   #opaque = 0;
+  /** What the client was asked and has not answered, by its number. */
+  readonly #asked = new Map<number, Asked>();
+  #claimedBytes = 0;
+  /** When the frame began that is not yet whole, on the monotonic clock. */
+  #unfinishedSinceMs: number | undefined;
+  #framesRead = 0;
   #chunks: Uint8Array[] = [];
   #queuedBytes = 0;
   #out = new Uint8Array(1024);
@@ -127,13 +195,32 @@ export class Session implements ConnectionHandler, Client {
   }
 
   received(bytes: Uint8Array): void {
-    if (this.#isClosed || this.#isRefused) return;
+    if (this.#isClosed || this.#isEnding) return;
+    const framesBefore = this.#framesRead;
     try {
       this.#frames.push(bytes);
+      this.#watchUnfinished(this.#framesRead > framesBefore);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.#refuse(error.message);
     }
+  }
+
+  /** See `Answer.claim`. */
+  claim(bytes: number): void {
+    const { requestBytesMax } = this.remoting.options.budget;
+    if (this.#claimedBytes >= requestBytesMax) {
+      throw this.remoting.overloaded(
+        `requests of this connection wait for their answers (requestBytesMax: ${requestBytesMax})`,
+      );
+    }
+    this.remoting.claim(bytes);
+    this.#claimedBytes += bytes;
+  }
+
+  unclaim(bytes: number): void {
+    this.#claimedBytes -= bytes;
+    this.remoting.unclaim(bytes);
   }
 
   /** Changes what is kept of the connection, where its host keeps anything. */
@@ -161,30 +248,75 @@ export class Session implements ConnectionHandler, Client {
     this.#isClosed = true;
     this.#frames.end();
     this.#chunks = [];
+    for (const [opaque, { reject }] of [...this.#asked]) {
+      this.#taken(opaque);
+      reject(new WasmqError("CONNECTION_CLOSED", `the connection of ${this.address} is closed`));
+    }
     this.remoting.options.disconnected(this);
   }
 
   notifyConsumerIdsChanged(group: string): void {
-    const fields = writeFields({ consumerGroup: group });
-    this.write(writeOneway(requestCode.notifyConsumerIdsChanged, ++this.#opaque, fields), noBytes);
+    this.tell(requestCode.notifyConsumerIdsChanged, consumerGroupField.of(group), noBytes);
+  }
+
+  tellReset(reset: ToldReset): void {
+    tellReset(this, reset);
+  }
+
+  /** Tells the client something that it does not answer. */
+  tell(code: number, fields: AnswerFields, body: Uint8Array): void {
+    this.write(this.#codec, { code, flag: onewayBit, opaque: ++this.#opaque, fields, remark: undefined }, body);
+  }
+
+  pushReply(reply: PushedReply): Promise<void> {
+    return pushReply(this, reply);
+  }
+
+  /**
+   * Asks the client something (Broker2Client.callClient); what it answered, whatever its code. Rejects with REQUEST_TIMEOUT or
+   * CONNECTION_CLOSED.
+   */
+  ask(code: number, fields: AnswerFields, body: Uint8Array, timeoutMs: number): Promise<ClientAnswer> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed || this.#isEnding) {
+        reject(new WasmqError("CONNECTION_CLOSED", `the connection of ${this.address} is closed`));
+        return;
+      }
+      const opaque = ++this.#opaque;
+      const cancel = this.remoting.options.after(timeoutMs, () => {
+        this.#taken(opaque);
+        reject(new WasmqError("REQUEST_TIMEOUT", `${this.address} did not answer request ${code} in ${timeoutMs} ms`));
+      });
+      this.#asked.set(opaque, { resolve, reject, cancel });
+      this.write(this.#codec, { code, flag: 0, opaque, fields, remark: undefined }, body);
+    });
+  }
+
+  checkTransactionState(check: TransactionCheck): void {
+    const { halfTopic, queueOffset, physicalOffset, uniqueKey, offsetMessageId, brokerName, record } = check;
+    const fields = transactionCheckFields.of(
+      ...[halfTopic, queueOffset, physicalOffset, uniqueKey, uniqueKey, offsetMessageId, brokerName],
+    );
+    this.tell(requestCode.checkTransactionState, fields, record);
   }
 
   /** Queues a frame. All that is queued in one turn leaves as one write. */
-  write(header: string, body: Uint8Array): void {
-    if (this.#isClosed || this.#isRefused) return;
-    const bytes = prefixBytes + header.length + body.length;
+  write(codec: HeaderCodec, header: OwnHeader, body: Uint8Array): void {
+    if (this.#isClosed || this.#isEnding) return;
+    if (this.#outLength === 0 && this.#chunks.length === 0) this.remoting.flushSoon(this);
+    const direct = body.length > this.#directBytesMin;
+    this.#reserve(prefixBytes + codec.bytesMax(header) + (direct ? 0 : body.length));
+    const headerAt = this.#outLength + prefixBytes;
+    const headerEnd = codec.write(header, this.#out, headerAt);
+    writePrefix(this.#out, this.#outLength, codec.serializeType, headerEnd - headerAt, body.length);
+    const bytes = headerEnd - this.#outLength + body.length;
+    this.#outLength = headerEnd;
     this.#queuedBytes += bytes;
     this.remoting.queued(bytes);
     if (this.#unreadBytes > this.remoting.options.budget.unsentBytesMax) {
       this.abort();
       return;
     }
-    if (this.#outLength === 0 && this.#chunks.length === 0) this.remoting.flushSoon(this);
-    const direct = body.length > this.#directBytesMin;
-    this.#reserve(prefixBytes + 3 * header.length + (direct ? 0 : body.length));
-    const headerLength = encodeUtf8Into(header, this.#out, this.#outLength + prefixBytes);
-    writePrefix(this.#out, this.#outLength, headerLength, body.length);
-    this.#outLength += prefixBytes + headerLength;
     if (direct) {
       this.#cut();
       this.#chunks.push(body);
@@ -195,10 +327,19 @@ export class Session implements ConnectionHandler, Client {
     }
   }
 
+  /** Ends the connection behind what is queued; what still arrives is not looked at. */
+  end(): void {
+    if (this.#isClosed || this.#isEnding) return;
+    this.flush();
+    this.#isEnding = true;
+    this.#frames.end();
+    this.connection.close();
+  }
+
   /** Ends the connection of a peer that does not read; what it has not read is dropped. */
   abort(): void {
-    if (this.#isClosed || this.#isRefused) return;
-    this.#isRefused = true;
+    if (this.#isClosed || this.#isEnding) return;
+    this.#isEnding = true;
     this.#frames.end();
     this.#chunks = [];
     this.#outLength = 0;
@@ -228,7 +369,7 @@ export class Session implements ConnectionHandler, Client {
     this.#keepingSoon = true;
     this.remoting.soon(() => {
       this.#keepingSoon = false;
-      if (!this.#isClosed) this.connection.keep?.(this.#kept?.encode());
+      if (!this.#isClosed) this.connection.keep?.(this.#kept?.encode(this.#codec));
     });
   }
 
@@ -236,6 +377,8 @@ export class Session implements ConnectionHandler, Client {
     if (this.#outLength === 0) return;
     this.#chunks.push(this.#out.slice(0, this.#outLength));
     this.#outLength = 0;
+    // That one answer was large is no reason to keep its room.
+    if (this.#out.length > 4 * outputChunkBytesMax) this.#out = new Uint8Array(1024);
   }
 
   #reserve(bytes: number): void {
@@ -247,26 +390,46 @@ export class Session implements ConnectionHandler, Client {
     this.#out = larger;
   }
 
-  #frame(frame: Frame): void {
-    if (this.#isClosed || this.#isRefused) return;
-    if ((frame.serializeType & 0x7f) !== jsonSerializeType) {
-      throw new FrameError(`headers of serialize type ${frame.serializeType} are not read`);
+  /** A peer that sends a byte now and then is not idle, and has its connection for as long as a frame may take. */
+  #watchUnfinished(isAnother: boolean): void {
+    if (!this.#frames.isUnfinished) {
+      this.#unfinishedSinceMs = undefined;
+      return;
     }
-    const header = readHeader(frame.header);
-    if (header === undefined) throw new FrameError("a header that is no JSON object with code and opaque");
-    if (header.isResponse) return;
-    const request = new Request(this, header, frame, this.#resumed);
+    const nowMs = this.remoting.monotonicMs();
+    if (isAnother || this.#unfinishedSinceMs === undefined) this.#unfinishedSinceMs = nowMs;
+    else if (nowMs - this.#unfinishedSinceMs > frameMsMax) this.#refuse(`a frame took longer than ${frameMsMax} ms`);
+  }
+
+  #frame(frame: Frame): void {
+    this.#framesRead++;
+    if (this.#isClosed || this.#isEnding) return;
+    const codec = headerCodecs[frame.serializeType];
+    if (codec === undefined) throw new FrameError(`headers of serialize type ${frame.serializeType} are not read`);
+    const header = codec.read(frame.source, frame.headerAt, frame.bodyAt, this.remoting.headerMemory);
+    this.#codec = codec;
+    if (header.isResponse) {
+      const asked = this.#taken(header.opaque);
+      if (asked === undefined) return;
+      const remark = codec.remark(frame.source, frame.headerAt, frame.bodyAt);
+      asked.resolve({ code: header.code, remark, body: frame.body.slice() });
+      return;
+    }
+    const request = new Request(this, codec, header, frame, this.#resumed);
     this.remoting.handle(request);
-    request.frame = noBytes;
-    request.body = noBytes;
+    request.letGo();
+  }
+
+  #taken(opaque: number): Asked | undefined {
+    const asked = this.#asked.get(opaque);
+    this.#asked.delete(opaque);
+    asked?.cancel();
+    return asked;
   }
 
   #refuse(reason: string): void {
-    if (this.#isClosed || this.#isRefused) return;
-    this.#isRefused = true;
-    this.#frames.end();
+    if (this.#isClosed || this.#isEnding) return;
     this.remoting.refused(this.address, reason);
-    this.flush();
-    this.connection.close();
+    this.end();
   }
 }

@@ -11,9 +11,9 @@ export function viewMessageById({ header, session, answer }: Request, { broker }
     if (record === undefined) {
       throw new WasmqError("SYSTEM_ERROR", `can not find message by the offset, ${offset}`);
     }
-    answer.reply(responseCode.success, "", undefined, record);
+    answer.reply(responseCode.success, undefined, undefined, record);
   };
   // Answered at once where it can be: of requests in a row, each is to see what those before it left unread.
-  const record = broker.store.rawRecordAt(offset);
+  const record = broker.recordAt(offset);
   return record instanceof Promise ? record.then(reply) : reply(record);
 }

@@ -5,7 +5,7 @@ import { loadCoreModule } from "#core-wasm";
 import { webSocket } from "../../../src/client/web-socket.ts";
 import { startInMemory } from "../../../src/hosts/memory/host.ts";
 import type { RunningBroker } from "../../../src/wasmq.ts";
-import { describeClient, messageDelayLevel } from "../suite.ts";
+import { describeClient, messageDelayLevel, soonAsked } from "../suite.ts";
 
 // Node has no server for WebSockets; this one is there with the tools for tests, without types.
 const { WebSocketServer } = createRequire(import.meta.url)("ws") as {
@@ -62,7 +62,7 @@ describeClient("over WebSocket", async () => {
   const server = await serve((connection) => broker!.accept(connection));
   broker = await startInMemory({
     coreModule: await loadCoreModule(),
-    broker: { messageDelayLevel, brokerAddress: () => server.address },
+    broker: { messageDelayLevel, rules: soonAsked, brokerAddress: () => server.address },
   });
   return {
     nameServers: [`ws://${server.address}/any/path`],

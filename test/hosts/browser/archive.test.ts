@@ -32,7 +32,8 @@ const freshName = () => `archive-${crypto.randomUUID()}`;
 
 /** 2 MB, which are several pieces. */
 async function fill({ client }: Tab): Promise<string[]> {
-  const producer = client.producer({ compressFromBytes: Number.POSITIVE_INFINITY });
+  // A starved machine answers late.
+  const producer = client.producer({ compressFromBytes: Number.POSITIVE_INFINITY, sendTimeoutMs: 15_000 });
   const bodies = Array.from({ length: 100 }, (_, i) => `${i} `.padEnd(20_000, "x"));
   await Promise.all(bodies.map((body) => producer.send({ topic: "Moved", body })));
   return bodies;
@@ -72,7 +73,7 @@ test("any tab exports the store, of a running broker, and a store in another sto
   const into = open({ name: intoName });
   await into.broker.importStore(streamOf(archive));
   expect(await bodiesIn(into)).toEqual(bodies);
-  await into.client.producer().send({ topic: "Moved", body: "and on" });
+  await into.client.producer({ sendTimeoutMs: 15_000 }).send({ topic: "Moved", body: "and on" });
   const all = [...bodies, "and on"].sort();
   expect(await bodiesIn(into)).toEqual(all);
 

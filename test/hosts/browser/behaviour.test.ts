@@ -96,7 +96,7 @@ class TabHosted implements HostedBroker {
 
   async start(options = this.#options): Promise<void> {
     this.#options = options;
-    const { brokerName, clusterName, messageDelayLevel, store } = options;
+    const { brokerName, clusterName, messageDelayLevel, store, rules = {} } = options;
     const { flushDiskType, ...sizes } = store ?? {};
     const worker = idleWorkers.pop() ?? new BrokerWorker();
     worker.logged = this.logged;
@@ -108,9 +108,11 @@ class TabHosted implements HostedBroker {
           storage: this.#kind,
           flush: flushDiskType === "SYNC_FLUSH" ? "sync" : "async",
           store: sizes,
+          rules,
           ...(clusterName === undefined ? {} : { cluster: clusterName }),
           ...(brokerName === undefined ? {} : { brokerName }),
           ...(messageDelayLevel === undefined ? {} : { messageDelayLevel }),
+          ...(rules === undefined ? {} : { rules }),
         },
       });
       this.#worker = worker;

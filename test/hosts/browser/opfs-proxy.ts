@@ -1,5 +1,5 @@
 import { type ErrorCode, WasmqError } from "../../../src/ports/error.ts";
-import type { FileStat, LogStorage, StorageWrite } from "../../../src/ports/log-storage.ts";
+import type { FileStat, LogStorage, StorageUsage, StorageWrite } from "../../../src/ports/log-storage.ts";
 import type { Call, Outcome } from "./opfs-worker.ts";
 
 /** OPFS storages in a Worker of their own, since only there a file is open for reading and writing at once. */
@@ -91,6 +91,10 @@ export class OpfsProxy implements LogStorage {
 
   async setModified(file: string, atMs: number): Promise<void> {
     await this.#call("setModified", file, atMs);
+  }
+
+  usage(): Promise<StorageUsage | undefined> {
+    return this.#call("usage") as Promise<StorageUsage | undefined>;
   }
 
   async close(): Promise<void> {

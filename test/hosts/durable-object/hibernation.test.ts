@@ -3,6 +3,7 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { DurableObjectLogStorage } from "../../../src/hosts/durable-object/log-storage.ts";
 import { connect } from "../../behaviour/start.ts";
+import { pop, poppedOf } from "../../lib/popping.ts";
 import { json, messagesOf, type RemotingClient, succeeded } from "../../lib/remoting-client.ts";
 import { ObjectHosted } from "./object-hosted.ts";
 
@@ -21,6 +22,29 @@ afterEach(() => broker.dispose());
 
 const bodies = (answer: Parameters<typeof messagesOf>[0]) => messagesOf(answer).map(({ body }) => body);
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe("a pop that waits", () => {
+  test("is answered by a message that comes in the object's next life", async () => {
+    await producer.send("T", "old", { properties: { TAGS: "C" } });
+    const waiting = pop(consumer, "G", "T", { exp: "A || B", pollMs: 20_000 });
+    await pause(50);
+    await broker.evict();
+    await producer.send("T", "other", { properties: { TAGS: "C" } });
+    await producer.send("T", "wanted", { properties: { TAGS: "B" } });
+    expect(poppedOf("G", await waiting).map(({ body }) => body)).toEqual(["wanted"]);
+  });
+
+  test("has what was not acknowledged in time, which the alarm brings while the object sleeps", async () => {
+    await producer.send("T", "m");
+    const [first] = poppedOf("G", succeeded(await pop(consumer, "G", "T", { invisibleMs: 1_500 })));
+    expect(first).toMatchObject({ body: "m" });
+    const waiting = pop(consumer, "G", "T", { pollMs: 20_000 });
+    await pause(50);
+    await broker.evict();
+    const [second] = poppedOf("G", succeeded(await waiting));
+    expect(second).toMatchObject({ body: "m", reconsumeTimes: 1 });
+  });
+});
 
 describe("a pull that waits", () => {
   test("is answered by a message that comes in the object's next life, by the group's own subscription", async () => {
@@ -60,9 +84,9 @@ describe("a pull that waits", () => {
   });
 
   test("does not take the group's offset back", async () => {
-    await producer.send("T", "0");
+    for (let i = 0; i < 7; i++) await producer.send("T", String(i));
     await consumer.consume("G", { T: "*" });
-    const pull = consumer.pull("G", "T", 0, 1, { suspendMs: 20_000, commit: 1 });
+    const pull = consumer.pull("G", "T", 0, 7, { suspendMs: 20_000, commit: 1 });
     const committed = { consumerGroup: "G", topic: "T", queueId: "0" };
     succeeded(await consumer.request(15, { ...committed, commitOffset: "7" }));
     // consumerOffset.json is written some seconds later.
@@ -71,7 +95,7 @@ describe("a pull that waits", () => {
       .toMatchObject({ "T@G": { 0: 7 } });
     await broker.evict();
     expect((await consumer.request(14, committed)).fields).toMatchObject({ offset: "7" });
-    await producer.send("T", "1");
+    await producer.send("T", "7");
     await pull;
     expect((await consumer.request(14, committed)).fields).toMatchObject({ offset: "7" });
   }, 30_000);
@@ -87,6 +111,27 @@ describe("a pull that waits", () => {
     for (const answer of await Promise.all(pulls)) expect(bodies(answer)).toEqual(["1"]);
     expect(consumer.unasked).toEqual([]);
   });
+});
+
+test("who writes binary headers is answered so in the object's next life, and told so what changes", async () => {
+  consumer.serializeType = 1;
+  await producer.send("T", "old");
+  await consumer.consume("G", { T: "*" }, { clientId: "a" });
+  const mqSet = [{ topic: "T", brokerName: "broker-a", queueId: 0 }];
+  succeeded(await consumer.request(41, {}, { consumerGroup: "G", clientId: "a", mqSet }));
+  const pull = consumer.pull("G", "T", 0, 1, { suspendMs: 20_000 });
+  await pause(50);
+  await broker.evict();
+  await producer.send("T", "new");
+  expect(bodies(await pull)).toEqual(["new"]);
+  expect((await pull).serializeType).toBe(1);
+
+  // Nothing waits: what is handled again last is the lock.
+  await broker.evict();
+  consumer.notifications.length = 0;
+  await producer.consume("G", { T: "*" }, { clientId: "b" });
+  await expect.poll(() => consumer.notifications.length).toBe(1);
+  expect(consumer.notifications[0]).toMatchObject({ code: 40, fields: { consumerGroup: "G" }, serializeType: 1 });
 });
 
 describe("groups", () => {
@@ -109,6 +154,26 @@ describe("groups", () => {
 
   test("are left for good by who unregistered", async () => {
     await consumer.consume("G", { T: "*" }, { clientId: "a" });
+    succeeded(await consumer.request(35, { clientID: "a", consumerGroup: "G" }));
+    await broker.evict();
+    expect((await producer.request(38, { consumerGroup: "G" })).code).toBe(1);
+  });
+
+  test("whose members leave out subscriptions that did not change keep them", async () => {
+    await producer.send("T", "a", { properties: { TAGS: "A" } });
+    await producer.send("T", "b", { properties: { TAGS: "B" } });
+    const beat = async (withoutSub: boolean) => {
+      const subscriptionDataSet = withoutSub ? [] : [{ topic: "T", subString: "B", subVersion: 1 }];
+      const consumerDataSet = [{ groupName: "G", messageModel: 1, consumeType: 1, subscriptionDataSet }];
+      const heartbeat = { clientID: "a", consumerDataSet, heartbeatFingerprint: 7, withoutSub };
+      return succeeded(await consumer.request(34, {}, heartbeat)).fields["IS_SUB_CHANGE"];
+    };
+    expect(await beat(false)).toBe("false");
+    for (let life = 0; life < 2; life++) {
+      expect(await beat(true)).toBe("false");
+      await broker.evict();
+      expect(bodies(await consumer.pull("G", "T", 0, 0))).toEqual(["b"]);
+    }
     succeeded(await consumer.request(35, { clientID: "a", consumerGroup: "G" }));
     await broker.evict();
     expect((await producer.request(38, { consumerGroup: "G" })).code).toBe(1);
@@ -149,6 +214,42 @@ test("a delayed message comes although nobody calls the object", async () => {
   await pause(50);
   await broker.evict();
   expect(bodies(await pull)).toEqual(["late"]);
+});
+
+test("a transaction without an end is asked about although nobody calls the object, and ends as the answer says", async () => {
+  await broker.dispose();
+  broker = new ObjectHosted({ rules: { transactionTimeOutMs: 300, transactionCheckIntervalMs: 1_000 } });
+  await broker.start();
+  [producer, consumer] = [await connect(broker), await connect(broker)];
+  await producer.produce(["PG"]);
+  const properties = { TRAN_MSG: "true", PGROUP: "PG", UNIQ_KEY: "half" };
+  await producer.send("T", "half", { properties, sysFlag: 4, bornTimestamp: Date.now() });
+  await broker.evict();
+  await expect.poll(() => producer.notifications.length, { timeout: 15_000 }).toBeGreaterThan(0);
+  const [question] = producer.notifications;
+  expect(question).toMatchObject({ code: 39, fields: { transactionId: "half" } });
+  await broker.evict();
+  const { tranStateTableOffset, commitLogOffset } = question!.fields;
+  const end = { tranStateTableOffset, commitLogOffset, commitOrRollback: "8", fromTransactionCheck: "true" };
+  succeeded(await producer.request(37, { producerGroup: "PG", msgId: "half", ...end }));
+  await broker.evict();
+  expect(bodies(await consumer.pull("G", "T", 0, 0, { subscription: "*" }))).toEqual(["half"]);
+});
+
+test("a message with a time of delivery comes then although nobody calls the object", async () => {
+  await broker.dispose();
+  broker = new ObjectHosted({ rules: { timerPrecisionMs: 100 } });
+  await broker.start();
+  [producer, consumer] = [await connect(broker), await connect(broker)];
+  await producer.send("T", "first");
+  const dueMs = Date.now() + 2_000;
+  await producer.send("T", "timed", { properties: { TIMER_DELIVER_MS: String(dueMs) } });
+  await broker.evict();
+  const pull = consumer.pull("G", "T", 0, 1, { suspendMs: 20_000, subscription: "*" });
+  await pause(50);
+  await broker.evict();
+  expect(bodies(await pull)).toEqual(["timed"]);
+  expect(Date.now()).toBeGreaterThanOrEqual(dueMs);
 });
 
 test("an alarm that comes early, late and twice does no harm", async () => {

@@ -1,12 +1,13 @@
 import { runInDurableObject } from "cloudflare:test";
 import { DurableObjectLogStorage } from "../../../src/hosts/durable-object/log-storage.ts";
-import type { FileStat, LogStorage, StorageWrite } from "../../../src/ports/log-storage.ts";
+import type { FileStat, LogStorage, StorageUsage, StorageWrite } from "../../../src/ports/log-storage.ts";
 import { describeLogStorage } from "../../conformance/log-storage.ts";
 import { freshObject } from "./objects.ts";
 import type { TestObject } from "./worker.ts";
 
 describeLogStorage({
   name: "Durable Object",
+  isAlone: true,
   fresh: async () => new Remote(freshObject()),
   again: async (before) => new Remote((before as Remote).object),
 });
@@ -58,6 +59,10 @@ class Remote implements LogStorage {
 
   setModified(file: string, atMs: number): Promise<void> {
     return this.#inside((storage) => storage.setModified(file, atMs));
+  }
+
+  usage(): Promise<StorageUsage | undefined> {
+    return this.#inside((storage) => storage.usage());
   }
 
   close(): Promise<void> {

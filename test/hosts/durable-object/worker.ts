@@ -84,7 +84,7 @@ export class TestObject extends DurableObject {
     return this.#sockets;
   }
 
-  #make({ brokerName, clusterName, messageDelayLevel, store }: HostedOptions): void {
+  #make({ brokerName, clusterName, messageDelayLevel, store, rules }: HostedOptions): void {
     const key = this.ctx.id.toString();
     const lines = logged.get(key) ?? [];
     logged.set(key, lines);
@@ -95,6 +95,7 @@ export class TestObject extends DurableObject {
       ...(brokerName === undefined ? {} : { brokerName }),
       ...(messageDelayLevel === undefined ? {} : { messageDelayLevel }),
       ...(store === undefined ? {} : { store }),
+      ...(rules === undefined ? {} : { rules }),
     });
   }
 }

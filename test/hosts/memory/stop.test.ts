@@ -39,3 +39,33 @@ test("a send that waits for its sync is answered before a stop ends the connecti
   expect(answered).toBe(true);
   await sent;
 });
+
+test("a stop waits for consumer offsets that are being written", async () => {
+  const storage = new WaitingStorage();
+  const broker = await MemoryBroker.start({ rules: { flushConsumerOffsetIntervalMs: 10 } }, storage);
+  const client = broker.connect();
+  await client.send("Stop", "one");
+  await client.consume("G", { Stop: "*" });
+  const sync = storage.sync.bind(storage);
+  let open = (): void => {};
+  const gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const begun = new Promise<void>((resolve) => {
+    storage.sync = async (files) => {
+      if (files.some((file) => file.startsWith("config/consumerOffset.json"))) {
+        resolve();
+        await gate;
+      }
+      return sync(files);
+    };
+  });
+  const commit = { consumerGroup: "G", topic: "Stop", queueId: "0", commitOffset: "1" };
+  expect((await client.request(15, commit)).code).toBe(0);
+  await begun;
+  const stopped = broker.stop();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  open();
+  await stopped;
+  expect(storage.inner.files.has("config/consumerOffset.json")).toBe(true);
+});

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,6 +17,24 @@ describeLogStorage({
   async again(before) {
     return open(folders.get(before)!);
   },
+});
+
+test.skipIf(process.platform === "win32")("usage is what df says", () => {
+  const folder = mkdtempSync(join(tmpdir(), "wasmq-storage-"));
+  const storage = open(folder);
+  folders.set(storage, folder);
+  storage.lock();
+  storage.create("commitlog/0", 10);
+  const usage = storage.usage()!;
+  storage.close();
+  expect(usage.path).toBe(join(folder, "commitlog"));
+  const [used, free] = execFileSync("df", ["-kP", folder], { encoding: "utf8" })
+    .split("\n")[1]!
+    .split(/\s+/)
+    .slice(2, 4);
+  // Others write meanwhile.
+  expect(usage.usedBytes / 1024 / Number(used)).toBeCloseTo(1, 1);
+  expect((usage.totalBytes - usage.usedBytes) / 1024 / Number(free)).toBeCloseTo(1, 1);
 });
 
 test("list follows links to files and folders, and goes round in no circle", () => {

@@ -1,5 +1,8 @@
 package wasmq.interop;
 
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -19,11 +22,12 @@ import org.apache.rocketmq.common.message.MessageQueue;
 
 /**
  * A push consumer that prints a "message" line for each message given to its listener, an "assigned" line whenever its share
- * of the queues changes, and a "progress" line whenever the offsets it will commit, or the queues' ends, change. Shuts down
- * when its standard input ends.
+ * of the queues changes, and a "progress" line whenever the offsets it will commit, or the queues' ends, change. Each line of its
+ * standard input is an expression to subscribe by from then on, told by a "subscribed" line; it shuts down when that ends, and
+ * tells in a "committed" line which offsets the broker holds of its queues then.
  *
  * <p>--namesrv A --topic T [--group G] [--expression *] [--mode concurrently|orderly|broadcast] [--fail-times N] [--fail-first-of-queue true]
- * [--delay-level N] [--max-reconsume N] [--listener-ms N] [--brief true]
+ * [--delay-level N] [--max-reconsume N] [--listener-ms N] [--heartbeat-ms N] [--routes-ms N] [--brief true]
  */
 public final class Consume {
   private static final long LOOK_EVERY_MS = 100;
@@ -39,6 +43,8 @@ public final class Consume {
     consumer.setNamesrvAddr(args.need("namesrv"));
     consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
     consumer.subscribe(topic, args.or("expression", "*"));
+    if (args.has("heartbeat-ms")) consumer.setHeartbeatBrokerInterval(args.intOr("heartbeat-ms", 0));
+    if (args.has("routes-ms")) consumer.setPollNameServerInterval(args.intOr("routes-ms", 0));
     if (mode.equals("broadcast")) Broadcasting.of(consumer);
     if (args.has("max-reconsume")) consumer.setMaxReconsumeTimes(args.intOr("max-reconsume", 16));
     if (mode.equals("orderly")) {
@@ -58,10 +64,14 @@ public final class Consume {
     AtomicBoolean stopping = new AtomicBoolean();
     Thread watcher = new Thread(() -> watch(consumer, topic, stopping), "watcher");
     watcher.start();
-    while (System.in.read() >= 0) {}
+    BufferedReader input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+    for (String expression = input.readLine(); expression != null; expression = input.readLine()) {
+      consumer.subscribe(topic, expression);
+      new Line("subscribed").put("expression", expression).print();
+    }
     stopping.set(true);
     watcher.join();
-    if (!mode.equals("broadcast")) commit(consumer, topic);
+    if (!mode.equals("broadcast")) commit(consumer, topic, new Line("committed"));
     consumer.shutdown();
     new Line("stopped").print();
     // The 4.9.1 client leaves a thread behind that is no daemon.
@@ -69,19 +79,22 @@ public final class Consume {
   }
 
   /**
-   * Commits until the broker holds what was committed, for so long as a stop may take. The client's own commit at its end is one-way,
-   * and a starved machine can lose it together with the process.
+   * Commits until the broker holds what was committed, for so long as a stop may take, and tells of it in a line. The client's own
+   * commit at its end is one-way, and a starved machine can lose it together with the process.
    */
-  private static void commit(DefaultMQPushConsumer consumer, String topic) throws Exception {
+  static void commit(DefaultMQPushConsumer consumer, String topic, Line told) throws Exception {
     DefaultMQPushConsumerImpl running = consumer.getDefaultMQPushConsumerImpl();
     long deadline = System.nanoTime() + COMMIT_WAIT_NS;
+    Map<Integer, Long> committed = new HashMap<>();
     for (MessageQueue queue : running.getRebalanceImpl().getProcessQueueTable().keySet()) {
       if (!queue.getTopic().equals(topic)) continue;
       long offset = running.getOffsetStore().readOffset(queue, ReadOffsetType.READ_FROM_MEMORY);
       while (offset > 0 && System.nanoTime() < deadline) {
         running.persistConsumerOffset();
         try {
-          if (Committed.of(running.getmQClientFactory(), queue, consumer.getConsumerGroup()) >= offset) break;
+          long held = Committed.of(running.getmQClientFactory(), queue, consumer.getConsumerGroup());
+          committed.put(queue.getQueueId(), held);
+          if (held >= offset) break;
         } catch (Exception brokerAway) {
           new Line("unreachable").error(brokerAway).print();
           return;
@@ -89,6 +102,7 @@ public final class Consume {
         Thread.sleep(LOOK_EVERY_MS);
       }
     }
+    told.putNumbers("offsets", committed).print();
   }
 
   /** Whether the listener succeeds: a message that came back fewer than failTimes times fails again. */

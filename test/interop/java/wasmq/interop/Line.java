@@ -66,10 +66,12 @@ final class Line {
   }
 
   Line error(Throwable error) {
-    int code = 0;
-    if (error instanceof MQBrokerException) code = ((MQBrokerException) error).getResponseCode();
-    if (error instanceof MQClientException) code = ((MQClientException) error).getResponseCode();
-    return put("error", error.getClass().getSimpleName()).put("code", code).put("message", String.valueOf(error.getMessage()));
+    return put("error", error.getClass().getSimpleName()).put("code", codeOf(error)).put("message", String.valueOf(error.getMessage()));
+  }
+
+  static int codeOf(Throwable error) {
+    if (error instanceof MQBrokerException) return ((MQBrokerException) error).getResponseCode();
+    return error instanceof MQClientException ? ((MQClientException) error).getResponseCode() : 0;
   }
 
   Line body(byte[] body) {

@@ -1,6 +1,7 @@
 package wasmq.interop;
 
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CountDownLatch;
@@ -8,12 +9,13 @@ import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendCallback;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.common.message.Message;
+import org.apache.rocketmq.common.message.MessageAccessor;
 
 /**
  * Sends one or more batches (divided by --then) with one producer and prints a "sent" or "failed" line for each message.
  *
- * <p>--namesrv A --topic T [--group G] [--mode sync|async|oneway|orderly] [--count 10] [--tags TagA,TagB] [--keys prefix]
- * [--property name=value] [--client-body-bytes-max N] [--compress-over-bytes N] and one of [--text "Hello RocketMQ "] [--repeated-bytes N]
+ * <p>--namesrv A --topic T [--group G] [--mode sync|async|oneway|orderly|batch] [--count 10] [--tags TagA,TagB] [--keys prefix] [--unique-key prefix]
+ * [--property name=value] [--batch-size 5] [--time delay-ms|delay-sec|deliver-in-ms --after N] [--recall true] [--client-body-bytes-max N] [--compress-over-bytes N] and one of [--text "Hello RocketMQ "] [--repeated-bytes N]
  * [--random-bytes N]
  */
 public final class Produce {
@@ -43,6 +45,11 @@ public final class Produce {
   private static void send(DefaultMQProducer producer, Args args, int batch) throws Exception {
     int count = args.intOr("count", 10);
     String mode = args.or("mode", "sync");
+    if (mode.equals("batch")) {
+      int size = args.intOr("batch-size", 5);
+      for (int from = 0; from < count; from += size) sendTogether(producer, args, batch, from, Math.min(from + size, count));
+      return;
+    }
     CountDownLatch answered = new CountDownLatch(count);
     for (int index = 0; index < count; index++) {
       Message message = message(args, index);
@@ -51,7 +58,9 @@ public final class Produce {
       try {
         switch (mode) {
           case "sync":
-            print(sent, producer.send(message));
+            SendResult result = producer.send(message);
+            print(sent, result);
+            if (args.has("recall")) recall(producer, message, result, batch, index);
             break;
           case "orderly":
             print(sent, producer.send(message, (queues, m, order) -> queues.get((Integer) order % queues.size()), index % ORDERS));
@@ -86,6 +95,36 @@ public final class Produce {
     if (mode.equals("async")) answered.await();
   }
 
+  /** Takes a message back that was sent just now. */
+  private static void recall(DefaultMQProducer producer, Message message, SendResult result, int batch, int index) {
+    Line line = new Line("recalled").put("batch", batch).put("index", index);
+    try {
+      line.put("msgId", Timed.recall(producer, message.getTopic(), Timed.recallHandle(result))).print();
+    } catch (Exception error) {
+      new Line("failed").put("batch", batch).put("index", index).error(error).print();
+    }
+  }
+
+  /** One request for all of [from, to): their places are in a row, and their ids in one text. */
+  private static void sendTogether(DefaultMQProducer producer, Args args, int batch, int from, int to) throws Exception {
+    List<Message> messages = new ArrayList<>();
+    for (int index = from; index < to; index++) messages.add(message(args, index));
+    SendResult result = producer.send(messages);
+    String[] ids = result.getOffsetMsgId().split(",");
+    if (ids.length != messages.size()) throw new IllegalStateException(ids.length + " ids for " + messages.size() + " messages");
+    for (int i = 0; i < ids.length; i++) {
+      Message message = messages.get(i);
+      new Line("sent").put("batch", batch).put("index", from + i).body(message.getBody())
+          .put("status", result.getSendStatus().name())
+          .put("msgId", message.getProperty("UNIQ_KEY"))
+          .put("offsetMsgId", ids[i])
+          .put("broker", result.getMessageQueue().getBrokerName())
+          .put("queueId", result.getMessageQueue().getQueueId())
+          .put("queueOffset", result.getQueueOffset() + i)
+          .print();
+    }
+  }
+
   private static Message message(Args args, int index) throws Exception {
     Message message = new Message(args.need("topic"), body(args, index));
     if (args.has("tags")) {
@@ -97,6 +136,8 @@ public final class Produce {
       String[] nameAndValue = args.need("property").split("=", 2);
       message.putUserProperty(nameAndValue[0], nameAndValue[1]);
     }
+    if (args.has("unique-key")) MessageAccessor.putProperty(message, "UNIQ_KEY", args.need("unique-key") + index);
+    if (args.has("time")) Timed.of(message, args.need("time"), args.intOr("after", 0));
     return message;
   }
 
@@ -124,6 +165,7 @@ public final class Produce {
         .put("broker", result.getMessageQueue().getBrokerName())
         .put("queueId", result.getMessageQueue().getQueueId())
         .put("queueOffset", result.getQueueOffset())
+        .put("recallHandle", Timed.recallHandle(result))
         .print();
   }
 }

@@ -1,0 +1,176 @@
+package wasmq.admin;
+
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
+import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
+import org.apache.rocketmq.client.consumer.store.ReadOffsetType;
+import org.apache.rocketmq.client.impl.consumer.DefaultMQPushConsumerImpl;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.SendResult;
+import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
+import org.apache.rocketmq.common.message.Message;
+import org.apache.rocketmq.common.message.MessageExt;
+import org.apache.rocketmq.common.message.MessageQueue;
+import org.apache.rocketmq.remoting.protocol.body.ConsumeMessageDirectlyResult;
+import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
+import org.apache.rocketmq.tools.admin.api.MessageTrack;
+
+/** A producer and consumers that are online while commands run, and what administrators' programs call besides. */
+final class Clients implements AutoCloseable {
+    private DefaultMQProducer producer;
+    private DefaultMQPushConsumer consumer;
+    private String topic;
+    private final AtomicInteger consumed = new AtomicInteger();
+
+    void run(String[] words, PrintStream out) throws Exception {
+        switch (words[0]) {
+            case "@produce":
+                produce(words[1], words[2], Integer.parseInt(words[3]), out);
+                break;
+            case "@consume":
+                consume(words[1], words[2], words[3], Integer.parseInt(words[4]));
+                break;
+            case "@consumed":
+                untilConsumed(Integer.parseInt(words[1]));
+                untilCommitted();
+                break;
+            case "@clientId":
+                out.println(consumer.getDefaultMQPushConsumerImpl().getmQClientFactory().getClientId());
+                break;
+            case "@stop":
+                stop();
+                break;
+            case "@track":
+                track(words[1], words[2], words[3], out);
+                break;
+            case "@directly":
+                directly(words, out);
+                break;
+            default:
+                throw new IllegalArgumentException(words[0]);
+        }
+    }
+
+    /** The queues in turn; prints the id and the offset id of each message. */
+    private void produce(String namesrv, String topic, int count, PrintStream out) throws Exception {
+        if (producer == null) {
+            producer = new DefaultMQProducer("Producers");
+            producer.setNamesrvAddr(namesrv);
+            producer.setInstanceName("producer");
+            producer.start();
+        }
+        List<MessageQueue> queues = new ArrayList<>(producer.fetchPublishMessageQueues(topic));
+        queues.sort(null);
+        for (int i = 0; i < count; i++) {
+            Message message = new Message(topic, i % 2 == 0 ? "TagA" : "TagB", "key" + i, ("m" + i).getBytes(StandardCharsets.UTF_8));
+            SendResult sent = producer.send(message, queues.get(i % queues.size()), 10_000);
+            out.println(sent.getMsgId() + " " + sent.getOffsetMsgId());
+        }
+        producer.getDefaultMQProducerImpl().getMqClientFactory().sendHeartbeatToAllBrokerWithLock();
+    }
+
+    /** Ends when so many messages were consumed and the broker knows it. */
+    private void consume(String namesrv, String group, String topic, int count) throws Exception {
+        consumer = new DefaultMQPushConsumer(group);
+        consumer.setNamesrvAddr(namesrv);
+        consumer.setInstanceName("consumer");
+        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        consumer.subscribe(topic, "TagA || TagB");
+        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+            consumed.addAndGet(messages.size());
+            return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
+        });
+        consumed.set(0);
+        this.topic = topic;
+        consumer.start();
+        untilConsumed(count);
+        untilCommitted();
+    }
+
+    private void untilConsumed(int count) throws Exception {
+        long end = System.currentTimeMillis() + 60_000;
+        while (consumed.get() < count) {
+            if (System.currentTimeMillis() > end) {
+                throw new IllegalStateException("consumed " + consumed.get() + " of " + count);
+            }
+            Thread.sleep(20);
+        }
+        consumer.getDefaultMQPushConsumerImpl().persistConsumerOffset();
+    }
+
+    /** Ends when the broker knows that all of the topic is consumed. */
+    private void untilCommitted() throws Exception {
+        long end = System.currentTimeMillis() + 60_000;
+        while (true) {
+            DefaultMQPushConsumerImpl impl = consumer.getDefaultMQPushConsumerImpl();
+            impl.persistConsumerOffset();
+            Set<MessageQueue> queues = consumer.fetchSubscribeMessageQueues(topic);
+            boolean isKnown = true;
+            for (MessageQueue queue : queues) {
+                isKnown &= impl.getOffsetStore().readOffset(queue, ReadOffsetType.READ_FROM_STORE) == consumer.maxOffset(queue);
+            }
+            if (isKnown) {
+                return;
+            }
+            if (System.currentTimeMillis() > end) {
+                throw new IllegalStateException("the broker does not know how far " + queues + " are");
+            }
+            Thread.sleep(50);
+        }
+    }
+
+    /** Who consumed a message, as the dashboard shows it. */
+    private void track(String namesrv, String topic, String id, PrintStream out) throws Exception {
+        DefaultMQAdminExt admin = admin(namesrv);
+        try {
+            MessageExt message = admin.viewMessage(topic, id);
+            out.println(message.getTopic() + " " + message.getQueueId() + " " + new String(message.getBody(), StandardCharsets.UTF_8));
+            for (MessageTrack track : admin.messageTrackDetail(message)) {
+                out.println(track.getConsumerGroup() + " " + track.getTrackType() + " " + track.getExceptionDesc());
+            }
+        } finally {
+            admin.shutdown();
+        }
+    }
+
+    /** namesrv, group, client id, topic, message id. */
+    private void directly(String[] words, PrintStream out) throws Exception {
+        DefaultMQAdminExt admin = admin(words[1]);
+        try {
+            ConsumeMessageDirectlyResult result = admin.consumeMessageDirectly(words[2], words[3], words[4], words[5]);
+            out.println(result.getConsumeResult() + " " + result.isOrder() + " " + result.isAutoCommit());
+        } finally {
+            admin.shutdown();
+        }
+    }
+
+    private static DefaultMQAdminExt admin(String namesrv) throws Exception {
+        DefaultMQAdminExt admin = new DefaultMQAdminExt(10_000);
+        admin.setNamesrvAddr(namesrv);
+        admin.setInstanceName(Long.toString(System.nanoTime()));
+        admin.start();
+        return admin;
+    }
+
+    private void stop() {
+        if (consumer != null) {
+            consumer.shutdown();
+        }
+        if (producer != null) {
+            producer.shutdown();
+        }
+        consumer = null;
+        producer = null;
+    }
+
+    @Override
+    public void close() {
+        stop();
+    }
+}

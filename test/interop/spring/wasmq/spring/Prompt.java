@@ -1,0 +1,17 @@
+package wasmq.spring;
+
+import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.spring.core.RocketMQPushConsumerLifecycleListener;
+
+/** A listener whose consumer tells a broker and asks a name server each second. */
+interface Prompt extends RocketMQPushConsumerLifecycleListener {
+  /**
+   * The heartbeat behind a rebalance is left out while another one is under way, as the first one often is; until the
+   * next, after 30 s, any broker refuses the consumer's pulls (SUBSCRIPTION_NOT_LATEST).
+   */
+  @Override
+  default void prepareStart(DefaultMQPushConsumer consumer) {
+    consumer.setHeartbeatBrokerInterval(1_000);
+    consumer.setPollNameServerInterval(1_000);
+  }
+}
