@@ -1,22 +1,11 @@
 import type { Unit } from "../core/core.ts";
 import { lostUnitsMax, pullUnitsMax } from "../limits.ts";
-import { WasmqError } from "../ports/error.ts";
-import type { FileStat, StorageWrite } from "../ports/log-storage.ts";
+import type { FileStat } from "../ports/log-storage.ts";
 import { encodeUtf8 } from "../ports/text.ts";
 import type { StoreContext } from "./context.ts";
-import { type Eventually, whenReady } from "./eventually.ts";
-import { fileNameOffset, offsetFileName } from "./file-name.ts";
-import { sizeAdvice } from "./settings.ts";
+import type { Eventually } from "./eventually.ts";
+import { UnitFiles } from "./unit-files.ts";
 import type { UnitPiece } from "./unit-pieces.ts";
-
-/** Recovery begins at the third-last file (ConsumeQueue.recover): older ones were flushed long ago. */
-const filesRecovered = 3;
-
-/** So many that are lost between others are made again; more are no accident of a medium. */
-const filesMissingMax = 16;
-
-/** Pages that a crash, or a medium, may have lost in the middle of a queue: so much is looked at behind what seems to be its end. */
-const lookAheadBytes = 64 * 1024;
 
 /** So many units before the first one that seems to be kept are looked at: one of them may be kept, too. */
 const unitsProved = 16;
@@ -33,7 +22,7 @@ export class ConsumeQueue {
   readonly topicBytes: Uint8Array;
   readonly queueId: number;
   readonly #context: StoreContext;
-  readonly #folder: string;
+  readonly #files: UnitFiles;
 
   /** The first queue offset that can be read. */
   minOffset = 0;
@@ -55,39 +44,26 @@ export class ConsumeQueue {
   arrivedMessages = 0;
   arrivedBytes = 0;
 
-  /** The files' bytes begin and end here; a queue without files has neither. */
-  #filesStart = 0;
-  #filesEnd = 0;
-  /** The end of the queue's bytes in memory: [#tailStart, #tailStart + #tailLength) of the queue. */
-  #tail = new Uint8Array(16 * 20);
-  #tailStart = 0;
-  #tailLength = 0;
-  /** Bytes of the queue up to here are in the files. */
-  #writtenEnd = 0;
-  readonly #unsynced = new Set<string>();
-  /** Units from this offset on stood in files already when recovery met their records: nobody knows whether they are synced. */
-  #unsureFrom = Number.POSITIVE_INFINITY;
-  /** Behind the queue's end the files hold others bytes than zeros up to here, as far as was looked. */
-  #junkEnd = 0;
-  #lastDeletionMayComeBack = false;
-
   constructor(context: StoreContext, topic: string, queueId: number) {
     this.#context = context;
     this.topic = topic;
     this.topicBytes = encodeUtf8(topic);
     this.queueId = queueId;
-    this.#folder = `consumequeue/${topic}/${queueId}`;
+    const fileSize = context.options.mappedFileSizeConsumeQueue;
+    const { unitSize } = context.core;
+    const folder = `consumequeue/${topic}/${queueId}`;
+    this.#files = new UnitFiles(context, folder, unitSize, fileSize, "mappedFileSizeConsumeQueue");
   }
 
   get dirtyBytes(): number {
-    return this.#tailStart + this.#tailLength - this.#writtenEnd;
+    return this.#files.dirtyBytes;
   }
 
   /** Makes the next message visible. */
   append(physicalOffset: number, size: number, tagsHigh: number, tagsLow: number): void {
     const { core, unitWindow } = this.#context;
     core.encodeUnit(unitWindow, 0, physicalOffset, size, tagsHigh, tagsLow);
-    this.#appendBytes(unitWindow.bytes.subarray(0, core.unitSize));
+    this.#files.append(unitWindow.bytes.subarray(0, core.unitSize));
     this.maxOffset++;
     this.physicalEnd = physicalOffset + size;
   }
@@ -97,194 +73,47 @@ export class ConsumeQueue {
    * at most `pullUnitsMax`.
    */
   readUnits(offset: number, count: number): Eventually<Uint8Array> {
-    const { core, storage, options } = this.#context;
-    const at = offset * core.unitSize;
-    let bytes = Math.min(count, this.maxOffset - offset, pullUnitsMax) * core.unitSize;
-    if (bytes <= 0) return new Uint8Array(0);
-    if (at >= this.#tailStart) {
-      return this.#tail.slice(at - this.#tailStart, at - this.#tailStart + bytes);
-    }
-    const fileStart = at - (at % options.mappedFileSizeConsumeQueue);
-    bytes = Math.min(bytes, fileStart + options.mappedFileSizeConsumeQueue - at, this.#writtenEnd - at);
-    const into = new Uint8Array(bytes);
-    const file = offsetFileName(this.#folder, fileStart);
-    const read = storage.readNow(file, at - fileStart, into) ?? storage.read(file, at - fileStart, into);
-    return whenReady(read, (length) => into.subarray(0, length - (length % core.unitSize)));
+    const { unitSize } = this.#context.core;
+    return this.#files.read(offset * unitSize, Math.min(count, this.maxOffset - offset, pullUnitsMax) * unitSize);
   }
 
-  /**
-   * Writes out what only memory holds. The bytes are in the host's hands when it ends; `sync` makes them last. After a rejection
-   * they are still held, and written the next time. One call at a time.
-   */
-  async writeOut(): Promise<void> {
-    const { storage, options, queueTails } = this.#context;
-    const fileSize = options.mappedFileSizeConsumeQueue;
-    const end = this.#tailStart + this.#tailLength;
-    const writes: StorageWrite[] = [];
-    for (let at = this.#writtenEnd; at < end; ) {
-      const fileStart = at - (at % fileSize);
-      const file = offsetFileName(this.#folder, fileStart);
-      if (fileStart >= this.#filesEnd) {
-        await storage.create(file, fileSize);
-        if (this.#filesEnd === 0) this.#filesStart = fileStart;
-        this.#filesEnd = fileStart + fileSize;
-      }
-      const pieceEnd = Math.min(end, fileStart + fileSize);
-      const bytes = this.#tail.slice(at - this.#tailStart, pieceEnd - this.#tailStart);
-      writes.push({ file, at: at - fileStart, bytes });
-      at = pieceEnd;
-    }
-    if (writes.length === 0) return;
-    await storage.write(writes);
-    for (const { file } of writes) this.#unsynced.add(file);
-    queueTails.unwrittenBytes -= end - this.#writtenEnd;
-    this.#writtenEnd = end;
-    if (this.#tailLength > queueTails.bytesKept) {
-      const kept = this.#tail.slice(end - this.#tailStart, this.#tailLength);
-      this.#tailStart = end;
-      this.#tailLength = kept.length;
-      this.#tail = new Uint8Array(Math.max(16 * this.#context.core.unitSize, kept.length));
-      this.#tail.set(kept);
-    }
+  /** See `UnitFiles.writeOut`. */
+  writeOut(): Promise<void> {
+    return this.#files.writeOut();
   }
 
-  /** The files written since they were last taken, and those that an owner before may have left so, for a sync of many queues at once. */
+  /** See `UnitFiles.takeUnsynced`. */
   takeUnsynced(into: string[]): void {
-    if (this.#unsureFrom < this.maxOffset) {
-      const { core, options } = this.#context;
-      const at = this.#unsureFrom * core.unitSize;
-      for (let start = at - (at % options.mappedFileSizeConsumeQueue); start < this.#filesEnd; ) {
-        this.#unsynced.add(offsetFileName(this.#folder, start));
-        start += options.mappedFileSizeConsumeQueue;
-      }
-    }
-    this.#unsureFrom = Number.POSITIVE_INFINITY;
-    for (const file of this.#unsynced) into.push(file);
-    this.#unsynced.clear();
+    this.#files.takeUnsynced(into);
   }
 
-  /**
-   * Writes once more what stood in files already when recovery met its records: the sync of an owner before has failed, and may have lost what
-   * can be read. It lasts with the next flush.
-   */
-  async writeAgain(): Promise<void> {
-    const { core, storage, options } = this.#context;
-    const fileSize = options.mappedFileSizeConsumeQueue;
-    for (let at = this.#unsureFrom * core.unitSize; at < this.#writtenEnd; ) {
-      const fileStart = at - (at % fileSize);
-      const bytes = new Uint8Array(Math.min(this.#writtenEnd, fileStart + fileSize) - at);
-      const file = offsetFileName(this.#folder, fileStart);
-      await (storage.readNow(file, at - fileStart, bytes) ?? storage.read(file, at - fileStart, bytes));
-      await storage.write([{ file, at: at - fileStart, bytes }]);
-      this.#unsynced.add(file);
-      at += bytes.length;
-    }
+  /** See `UnitFiles.writeAgain`. */
+  writeAgain(): Promise<void> {
+    return this.#files.writeAgain();
   }
 
-  /**
-   * Takes over the queue's files: the units of the newest ones are read up to the first that is none (ConsumeQueue.recover).
-   * Throws STORE_UNREADABLE for a file that is none of the queue's or has another size than configured.
-   */
+  /** Takes over the queue's files; see `UnitFiles.load`. */
   async load(stats: readonly FileStat[]): Promise<void> {
-    const { core, storage, options, unitWindow } = this.#context;
-    const fileSize = options.mappedFileSizeConsumeQueue;
-    const starts: number[] = [];
-    // Power was lost between making files and giving them their size.
-    const lastWithBytes = stats.findLastIndex(({ sizeBytes }) => sizeBytes > 0);
-    const empty: string[] = [];
-    for (const [i, stat] of stats.entries()) {
-      const start = fileNameOffset(stat.name);
-      if (start === undefined || start % fileSize !== 0) {
-        throw new WasmqError("STORE_UNREADABLE", `${stat.name} is no file of a ConsumeQueue: move it out of the store`);
+    const { core, unitWindow } = this.#context;
+    await this.#files.load(stats, (units) => {
+      unitWindow.bytes.set(units);
+      const valid = core.scanUnits(unitWindow, 0, units.length / core.unitSize);
+      if (valid > 0) {
+        const last = core.decodeUnit(unitWindow, (valid - 1) * core.unitSize);
+        this.physicalEnd = last.size === blankUnitSize ? this.physicalEnd : last.physicalOffset + last.size;
       }
-      if (stat.sizeBytes === 0 && i > lastWithBytes) {
-        empty.push(stat.name);
-        continue;
-      }
-      if (stat.sizeBytes !== fileSize) {
-        throw new WasmqError(
-          "STORE_UNREADABLE",
-          `${stat.name} has ${stat.sizeBytes} bytes, but mappedFileSizeConsumeQueue is ${fileSize}: ${sizeAdvice("mappedFileSizeConsumeQueue")}`,
-        );
-      }
-      starts.push(start);
-    }
-    for (const name of empty.reverse()) await storage.delete(name);
-    if (starts.length === 0) return;
-    this.#filesStart = starts[0]!;
-    this.#filesEnd = starts.at(-1)! + fileSize;
-    if ((this.#filesEnd - this.#filesStart) / fileSize > starts.length + filesMissingMax) {
-      throw new WasmqError(
-        "STORE_UNREADABLE",
-        `${this.#folder} has a gap between its files: wasmq check --repair rebuilds it`,
-      );
-    }
-    for (let start = this.#filesStart; start < this.#filesEnd; start += fileSize) {
-      if (starts.includes(start)) continue;
-      await storage.create(offsetFileName(this.#folder, start), fileSize);
-      starts.push(start);
-    }
-    starts.sort((a, b) => a - b);
-    let end = starts[Math.max(0, starts.length - filesRecovered)]!;
-    walk: for (const start of starts.slice(-filesRecovered)) {
-      while (end < start + fileSize) {
-        const bytes = new Uint8Array(Math.min(unitWindow.byteLength, start + fileSize - end));
-        const file = offsetFileName(this.#folder, start);
-        const read = storage.readNow(file, end - start, bytes) ?? (await storage.read(file, end - start, bytes));
-        unitWindow.bytes.set(bytes.subarray(0, read));
-        const units = Math.floor(read / core.unitSize);
-        const valid = core.scanUnits(unitWindow, 0, units);
-        if (valid > 0) {
-          const last = core.decodeUnit(unitWindow, (valid - 1) * core.unitSize);
-          this.physicalEnd = last.size === blankUnitSize ? this.physicalEnd : last.physicalOffset + last.size;
-        }
-        end += valid * core.unitSize;
-        if (valid < units || units === 0) break walk;
-      }
-    }
-    await this.#lookBehind(end, stats[lastWithBytes]!.dataBytesMax);
-    this.isCutShort = this.#junkEnd > end || end === this.#filesStart;
-    this.#resetEnd(end);
-    this.minOffset = this.#filesStart / core.unitSize;
-  }
-
-  /** How far behind `end` the files hold other bytes than zeros. Looks no further than a hole, of lost pages, is wide. */
-  async #lookBehind(end: number, lastFileDataBytes: number): Promise<void> {
-    const { storage, options } = this.#context;
-    const fileSize = options.mappedFileSizeConsumeQueue;
-    const dataEnd = Math.min(this.#filesEnd, this.#filesEnd - fileSize + lastFileDataBytes);
-    const until = Math.min(end + lookAheadBytes, dataEnd);
-    const bytes = new Uint8Array(Math.max(0, until - end));
-    this.#junkEnd = Math.max(end, this.#filesEnd - fileSize);
-    for (let at = end; at < until; ) {
-      const fileStart = at - (at % fileSize);
-      const into = bytes.subarray(0, Math.min(until, fileStart + fileSize) - at);
-      const file = offsetFileName(this.#folder, fileStart);
-      await (storage.readNow(file, at - fileStart, into) ?? storage.read(file, at - fileStart, into));
-      const last = into.findLastIndex((byte) => byte !== 0);
-      if (last >= 0) this.#junkEnd = Math.max(this.#junkEnd, at + last + 1);
-      at += into.length;
-    }
+      return valid;
+    });
+    if (this.#files.limit === 0) return;
+    this.isCutShort = this.#files.hasJunk || this.#files.end === this.#files.start;
+    this.#setEnd();
+    this.minOffset = this.#files.start / core.unitSize;
   }
 
   /** Takes away what the files hold behind the queue's end, once the CommitLog has told what that is. */
   async clearBehind(): Promise<void> {
-    const { storage, options } = this.#context;
-    const fileSize = options.mappedFileSizeConsumeQueue;
     this.isCutShort = false;
-    // Files that held nothing else are gone.
-    const junkEnd = Math.min(this.#junkEnd, this.#filesEnd);
-    if (junkEnd <= this.#tailStart + this.#tailLength) return;
-    await this.writeOut();
-    for (let at = this.#writtenEnd; at < junkEnd; ) {
-      const fileStart = at - (at % fileSize);
-      const bytes = new Uint8Array(Math.min(junkEnd, fileStart + fileSize) - at);
-      const file = offsetFileName(this.#folder, fileStart);
-      await storage.write([{ file, at: at - fileStart, bytes }]);
-      this.#unsynced.add(file);
-      at += bytes.length;
-    }
-    this.#junkEnd = 0;
+    await this.#files.clearBehind();
   }
 
   /**
@@ -302,14 +131,15 @@ export class ConsumeQueue {
   ): "appended" | "known" | "refused" {
     const { core, options } = this.#context;
     if (queueOffset < this.maxOffset) {
-      if (queueOffset < this.#unsureFrom) this.#unsureFrom = queueOffset;
+      this.#files.markUnsure(queueOffset * core.unitSize);
       return "known";
     }
     if (queueOffset > this.maxOffset) {
       const isEmpty = this.maxOffset === 0;
       if (isEmpty) {
         const unitsPerFile = options.mappedFileSizeConsumeQueue / core.unitSize;
-        this.#resetEnd((queueOffset - (queueOffset % unitsPerFile)) * core.unitSize);
+        this.#files.resetEnd((queueOffset - (queueOffset % unitsPerFile)) * core.unitSize);
+        this.#setEnd();
         this.minOffset = queueOffset;
       }
       if (queueOffset - this.maxOffset > lostUnitsMax) return "refused";
@@ -329,43 +159,19 @@ export class ConsumeQueue {
     tagsHigh: number,
     tagsLow: number,
   ): Promise<void> {
-    const { core, storage, options, unitWindow } = this.#context;
+    const { core, unitWindow } = this.#context;
     if (offset < 0 || offset >= this.maxOffset) return;
     core.encodeUnit(unitWindow, 0, physicalOffset, size, tagsHigh, tagsLow);
-    const bytes = unitWindow.bytes.slice(0, core.unitSize);
-    const at = offset * core.unitSize;
     if (offset === this.maxOffset - 1) this.physicalEnd = size === blankUnitSize ? 0 : physicalOffset + size;
-    if (at >= this.#tailStart) this.#tail.set(bytes, at - this.#tailStart);
-    if (at < this.#filesStart || at >= this.#writtenEnd) return;
-    const fileStart = at - (at % options.mappedFileSizeConsumeQueue);
-    const file = offsetFileName(this.#folder, fileStart);
-    await storage.write([{ file, at: at - fileStart, bytes }]);
-    this.#unsynced.add(file);
+    await this.#files.correct(offset * core.unitSize, unitWindow.bytes.slice(0, core.unitSize));
   }
 
   /** Drops the units of records at or behind `physicalOffset`, which recovery found not to be there. */
   async dropFrom(physicalOffset: number): Promise<void> {
     if (this.physicalEnd <= physicalOffset) return;
-    const { core, storage, options } = this.#context;
     const kept = await this.#firstOfTheLast(physicalOffset);
-    await this.writeOut();
-    const end = kept * core.unitSize;
-    const fileSize = options.mappedFileSizeConsumeQueue;
-    while (this.#filesEnd > this.#filesStart && this.#filesEnd - fileSize >= end) {
-      this.#filesEnd -= fileSize;
-      await storage.delete(offsetFileName(this.#folder, this.#filesEnd));
-    }
-    if (this.#filesEnd <= this.#filesStart) {
-      this.#filesStart = 0;
-      this.#filesEnd = 0;
-    } else {
-      const fileStart = end - (end % fileSize);
-      const bytes = new Uint8Array(Math.min(this.#writtenEnd, this.#filesEnd) - end);
-      const file = offsetFileName(this.#folder, fileStart);
-      if (bytes.length > 0) await storage.write([{ file, at: end - fileStart, bytes }]);
-      this.#unsynced.add(file);
-    }
-    this.#resetEnd(end);
+    await this.#files.cutTo(kept * this.#context.core.unitSize);
+    this.#setEnd();
     this.physicalEnd = 0;
     if (kept > this.minOffset) {
       const last = await this.unitAt(kept - 1);
@@ -373,45 +179,22 @@ export class ConsumeQueue {
     }
   }
 
-  /**
-   * Deletes the leading files all of whose units are before `minOffset`, but never the last: it keeps the queue's offsets going on
-   * (MappedFileQueue.deleteExpiredFileByOffset). Returns how many. No crash leaves a gap between the files. One call at a time, and
-   * none beside `writeOut`.
-   */
-  async deleteBeforeMin(): Promise<number> {
-    const { core, storage, options } = this.#context;
-    const fileSize = options.mappedFileSizeConsumeQueue;
-    const minAt = this.minOffset * core.unitSize;
-    let deleted = 0;
-    while (this.#filesStart + fileSize <= minAt && this.#filesStart + fileSize < this.#filesEnd) {
-      const file = offsetFileName(this.#folder, this.#filesStart);
-      // The one before it must not come back without it.
-      if (this.#lastDeletionMayComeBack) await storage.sync([file]);
-      this.#unsynced.delete(file);
-      await storage.delete(file);
-      this.#lastDeletionMayComeBack = true;
-      this.#filesStart += fileSize;
-      deleted++;
-    }
-    return deleted;
+  /** Deletes the leading files all of whose units are before `minOffset`; see `UnitFiles.deleteBefore`. */
+  deleteBeforeMin(): Promise<number> {
+    return this.#files.deleteBefore(this.minOffset * this.#context.core.unitSize);
   }
 
-  /** Deletes the queue's files, the last one first: what a crash leaves of them is a whole queue's begin. Nobody uses it afterwards. */
+  /** See `UnitFiles.destroy`. */
   async destroy(): Promise<void> {
-    const { storage, options } = this.#context;
-    this.#resetEnd(this.#writtenEnd);
-    this.#unsynced.clear();
-    while (this.#filesEnd > this.#filesStart) {
-      this.#filesEnd -= options.mappedFileSizeConsumeQueue;
-      await storage.delete(offsetFileName(this.#folder, this.#filesEnd));
-    }
+    await this.#files.destroy();
+    this.#setEnd();
   }
 
   /** Sets `minOffset` to the first unit whose record is still in a CommitLog that begins at `logMinOffset`. */
   async correctMinOffset(logMinOffset: number): Promise<void> {
     // Messages that become visible meanwhile are none of those looked at.
     const { maxOffset } = this;
-    const first = await this.#firstReal(this.#filesStart / this.#context.core.unitSize);
+    const first = await this.#firstReal(this.#files.start / this.#context.core.unitSize);
     if (first === undefined) return;
     if (first.physicalOffset >= logMinOffset) {
       this.minOffset = first.offset;
@@ -440,7 +223,7 @@ export class ConsumeQueue {
 
   /** The first queue offset before `high` whose unit points at or behind `physicalOffset`; `high` if none does. Blank units are looked past. */
   async #firstAtOrBehind(physicalOffset: number, high: number): Promise<number> {
-    let low = this.#filesStart / this.#context.core.unitSize;
+    let low = this.#files.start / this.#context.core.unitSize;
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
       const unit = await this.#firstReal(middle);
@@ -453,7 +236,7 @@ export class ConsumeQueue {
   /** Of the few units before `end`, the first that points at or behind `physicalOffset`, if one does. */
   async #keptBefore(end: number, physicalOffset: number): Promise<number | undefined> {
     const { core, unitWindow } = this.#context;
-    let offset = Math.max(this.#filesStart / core.unitSize, end - unitsProved);
+    let offset = Math.max(this.#files.start / core.unitSize, end - unitsProved);
     while (offset < end) {
       const units = await this.readUnits(offset, end - offset);
       if (units.length === 0) return undefined;
@@ -469,7 +252,7 @@ export class ConsumeQueue {
   /** The first of the queue's last units, all of which point at or behind `physicalOffset`: a damaged one before them is none of these. */
   async #firstOfTheLast(physicalOffset: number): Promise<number> {
     const { core, unitWindow } = this.#context;
-    const start = this.#filesEnd > this.#filesStart ? this.#filesStart / core.unitSize : 0;
+    const start = this.#files.limit > this.#files.start ? this.#files.start / core.unitSize : 0;
     for (let end = this.maxOffset; end > start; ) {
       const from = Math.max(start, end - pullUnitsMax);
       const units: Uint8Array[] = [];
@@ -512,28 +295,13 @@ export class ConsumeQueue {
     const { core, unitWindow } = this.#context;
     core.encodeUnit(unitWindow, 0, 0, blankUnitSize, 0, 0);
     const unit = unitWindow.bytes.slice(0, core.unitSize);
-    for (let i = 0; i < count; i++) this.#appendBytes(unit);
+    for (let i = 0; i < count; i++) this.#files.append(unit);
     this.maxOffset += count;
   }
 
-  #appendBytes(unit: Uint8Array): void {
-    if (this.#tailLength + unit.length > this.#tail.length) {
-      const larger = new Uint8Array(2 * this.#tail.length);
-      larger.set(this.#tail.subarray(0, this.#tailLength));
-      this.#tail = larger;
-    }
-    this.#tail.set(unit, this.#tailLength);
-    this.#tailLength += unit.length;
-    this.#context.queueTails.unwrittenBytes += unit.length;
-  }
-
-  /** Lets the queue end at a byte, all before it written. */
-  #resetEnd(end: number): void {
-    this.#context.queueTails.unwrittenBytes -= this.dirtyBytes;
-    this.#tailStart = end;
-    this.#tailLength = 0;
-    this.#writtenEnd = end;
-    this.maxOffset = end / this.#context.core.unitSize;
+  /** The queue ends where its units do. */
+  #setEnd(): void {
+    this.maxOffset = this.#files.end / this.#context.core.unitSize;
     this.nextOffset = this.maxOffset;
   }
 }
