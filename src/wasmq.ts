@@ -6,6 +6,7 @@ import { Registrations, registered as registeredTopics } from "./broker/name-ser
 import { checkTopicName } from "./broker/names.ts";
 import { type BrokerRules, type BrokerSettings, defaultBrokerRules } from "./broker/settings.ts";
 import type { TopicConfig } from "./broker/topic/topic-config.ts";
+import { type Topics, topicsOfBatches } from "./broker/topic/topics.ts";
 import { Core } from "./core/core.ts";
 import { type MemoryBudget, serverBudget } from "./limits.ts";
 import { defaultNameServerSettings, NameServer, type NameServerSettings } from "./namesrv/name-server.ts";
@@ -16,6 +17,7 @@ import type { LogStorage } from "./ports/log-storage.ts";
 import type { Connection, ConnectionHandler, Dialer } from "./ports/network.ts";
 import type { Ports } from "./ports/ports.ts";
 import type { StoreSettings } from "./ports/store-settings.ts";
+import { silentTelemetry } from "./ports/telemetry.ts";
 import { brokerHandlers, nameServerHandlers, routeHandlers } from "./protocol/remoting/handlers.ts";
 import { RemotingNameServer } from "./protocol/remoting/name-server-link.ts";
 import { Remoting } from "./protocol/remoting/remoting.ts";
@@ -99,6 +101,8 @@ export async function startBroker(ports: Ports, options: BrokerOptions): Promise
   const budget = options.budget ?? serverBudget;
   let messageDelayLevel: string;
   let store: Store;
+  let topics: Topics | undefined;
+  let ofBatches: ReadonlySet<string> = new Set();
   let fileReservedTimeMs: number;
   try {
     const stored = settingsOf(await storedConf(ports.storage));
@@ -112,9 +116,11 @@ export async function startBroker(ports: Ports, options: BrokerOptions): Promise
       ...options.askedStore,
       budget,
       tagsCodeOf,
+      isOfBatches: (topic: string) => topics?.find(topic)?.isOfBatches ?? ofBatches.has(topic),
     };
     ({ fileReservedTimeMs } = storeOptions);
     store = new Store(ports, storeOptions, dues);
+    ofBatches = await topicsOfBatches(store.configFile("topics.json"));
   } catch (error) {
     await ports.storage.close();
     throw error;
@@ -132,6 +138,7 @@ export async function startBroker(ports: Ports, options: BrokerOptions): Promise
     budget,
   };
   const broker = new Broker(ports, store, dues, settings);
+  topics = broker.topics;
   const routes = new RouteTable();
   const { nameServer: which = "own" } = options;
   const nameServer =
@@ -363,10 +370,12 @@ export async function checkStore(
   const levels = new DelayLevels(known.messageDelayLevel ?? defaultDelayLevels);
   const findings = new Findings();
   const core = new Core(coreModule);
+  const ofBatches = await batchTopics(storage, core);
+  const isOfBatches = (topic: string): boolean => ofBatches.has(topic);
   const checked = await checkFiles({
     core,
     storage,
-    options: { ...defaultStoreOptions, ...known, tagsCodeOf: deliverTimeAsTagsCode(levels) },
+    options: { ...defaultStoreOptions, ...known, tagsCodeOf: deliverTimeAsTagsCode(levels), isOfBatches },
     findings,
     ...(progress === undefined ? {} : { progress }),
   });
@@ -394,7 +403,9 @@ export async function repairStore(ports: Ports, options: CheckOptions = {}): Pro
     before = await checkStore(ports, options);
     const known = { ...sizesOf(await storage.list("")), ...settingsOf(await storedConf(storage)), ...options.settings };
     const levels = new DelayLevels(known.messageDelayLevel ?? defaultDelayLevels);
-    storeOptions = { ...defaultStoreOptions, ...known, tagsCodeOf: deliverTimeAsTagsCode(levels) };
+    const ofBatches = await batchTopics(storage, new Core(coreModule));
+    const isOfBatches = (topic: string): boolean => ofBatches.has(topic);
+    storeOptions = { ...defaultStoreOptions, ...known, tagsCodeOf: deliverTimeAsTagsCode(levels), isOfBatches };
     await prepareRepair({
       ...{ storage, told, checked: before, findings: before.findings },
       core: new Core(coreModule),
@@ -414,6 +425,11 @@ export async function repairStore(ports: Ports, options: CheckOptions = {}): Pro
   return { before, done };
 }
 
+/** The topics whose queues are for inner batches, as far as topics.json can be read. */
+function batchTopics(storage: LogStorage, core: Core): Promise<ReadonlySet<string>> {
+  return topicsOfBatches(new ConfigFile(storage, silentTelemetry, (bytes) => core.crc32(bytes), "topics.json"));
+}
+
 /** What a store, or a new one, is opened with where nothing else is asked for. Rejects as `startBroker` does. */
 export async function storeSettings(storage: LogStorage | undefined): Promise<StoreSettings> {
   const stored = storage === undefined ? {} : settingsOf(await storedConf(storage));
@@ -421,6 +437,7 @@ export async function storeSettings(storage: LogStorage | undefined): Promise<St
   return {
     mappedFileSizeCommitLog: stored.mappedFileSizeCommitLog ?? standard.mappedFileSizeCommitLog,
     mappedFileSizeConsumeQueue: stored.mappedFileSizeConsumeQueue ?? standard.mappedFileSizeConsumeQueue,
+    mapperFileSizeBatchConsumeQueue: stored.mapperFileSizeBatchConsumeQueue ?? standard.mapperFileSizeBatchConsumeQueue,
     maxHashSlotNum: stored.maxHashSlotNum ?? standard.maxHashSlotNum,
     maxIndexNum: stored.maxIndexNum ?? standard.maxIndexNum,
     maxMessageSize: stored.maxMessageSize ?? standard.maxMessageSize,
@@ -430,7 +447,10 @@ export async function storeSettings(storage: LogStorage | undefined): Promise<St
 
 /** Files' sizes are the store's for ever: other ones, asked for, would make another store of it. */
 function checkSizes(asked: Partial<StoreOptions>, stored: StoreSettings): void {
-  const keys = ["mappedFileSizeCommitLog", "mappedFileSizeConsumeQueue", "maxHashSlotNum", "maxIndexNum"] as const;
+  const keys = [
+    ...(["mappedFileSizeCommitLog", "mappedFileSizeConsumeQueue", "mapperFileSizeBatchConsumeQueue"] as const),
+    ...(["maxHashSlotNum", "maxIndexNum"] as const),
+  ];
   for (const key of keys) {
     if (asked[key] === undefined || stored[key] === undefined || asked[key] === stored[key]) continue;
     throw new WasmqError(

@@ -83,6 +83,7 @@ function fullSize({ name, sizeBytes }: FileStat, settings: StoreSettings): numbe
   if (fileNameOffset(name) === undefined) return sizeBytes;
   if (name.startsWith("commitlog/")) return settings.mappedFileSizeCommitLog ?? sizeBytes;
   if (name.startsWith("consumequeue/")) return settings.mappedFileSizeConsumeQueue ?? sizeBytes;
+  if (name.startsWith("batchconsumequeue/")) return settings.mapperFileSizeBatchConsumeQueue ?? sizeBytes;
   return sizeBytes;
 }
 
@@ -91,7 +92,7 @@ function checkSizes(stats: readonly FileStat[], settings: StoreSettings): void {
   for (const stat of stats) {
     const offset = fileNameOffset(stat.name);
     const size = fullSize(stat, settings);
-    const begins = isMessages(stat) || stat.name.startsWith("consumequeue/");
+    const begins = isMessages(stat) || /^(batch)?consumequeue\//.test(stat.name);
     if (begins && offset !== undefined && (stat.sizeBytes > size || offset % size !== 0)) {
       throw new WasmqError(
         "STORE_UNREADABLE",

@@ -189,7 +189,7 @@ class Import {
 
   /** All files of the CommitLog have one size, and so have those of ConsumeQueues; only an empty one may be left by a crash. */
   #checkSize(name: string, sizeBytes: number): void {
-    const [, folder] = /^(commitlog|consumequeue)\/(?:.*\/)?\d{20}$/.exec(name) ?? [];
+    const [, folder] = /^(commitlog|consumequeue|batchconsumequeue)\/(?:.*\/)?\d{20}$/.exec(name) ?? [];
     if (folder === undefined || sizeBytes === 0) return;
     const first = this.#sized.get(folder);
     if (first === undefined) {
@@ -203,7 +203,7 @@ class Import {
   #settings(): StoreSettings {
     const found = sizesOf([...this.#sized.values()]);
     const said = settingsOf(this.#conf);
-    for (const key of ["mappedFileSizeCommitLog", "mappedFileSizeConsumeQueue"] as const) {
+    for (const key of sizes) {
       if (said[key] !== undefined && found[key] !== undefined && said[key] !== found[key]) {
         throw unreadable(`its ${brokerConfFile} says ${key}=${said[key]}, but its files have ${found[key]} bytes`);
       }
@@ -211,6 +211,9 @@ class Import {
     return { ...found, ...said };
   }
 }
+
+/** What its files tell of an archive. */
+const sizes = ["mappedFileSizeCommitLog", "mappedFileSizeConsumeQueue", "mapperFileSizeBatchConsumeQueue"] as const;
 
 async function textOf(entry: TarEntry): Promise<Uint8Array> {
   if (entry.sizeBytes > brokerConfBytesMax) throw unreadable(`${brokerConfFile} has ${entry.sizeBytes} bytes`);

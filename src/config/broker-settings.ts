@@ -89,6 +89,7 @@ export const brokerSettings = {
   storePathCommitLog: text(undefined, "a directory", /^.+$/),
   mappedFileSizeCommitLog: whole(undefined, 64 * 1024, storeFileBytesMax),
   mappedFileSizeConsumeQueue: whole(undefined, 20, storeFileBytesMax),
+  mapperFileSizeBatchConsumeQueue: whole(undefined, 46, storeFileBytesMax),
   messageIndexEnable: flag(true),
   maxHashSlotNum: whole(undefined, 1, indexSlotsMax),
   maxIndexNum: whole(undefined, 2, indexEntriesMax),

@@ -34,8 +34,7 @@ const withoutMeaning: Readonly<Record<string, string>> = {
     accessMessageInMemoryHotRatio coldDataFlowControlEnable coldDataScanEnable diskFallRecorded
     enableScheduleMessageStats maxConsumeQueueScan sampleCountThreshold sampleSteps timerColdDataCheckIntervalMs`,
   "ConsumeQueues have no extension": "bitMapLengthConsumeQueueExt enableConsumeQueueExt mappedFileSizeConsumeQueueExt",
-  "topics of inner batches are not served yet": `
-    mapperFileSizeBatchConsumeQueue pullBatchMaxMessageCount searchBcqByCacheEnable`,
+  "queues of inner batches are looked through by halving": "searchBcqByCacheEnable",
   "topics are not compacted": `
     compactionCqMappedFileSize compactionMappedFileSize compactionScheduleInternal compactionThreadNum enableCompaction
     maxOffsetMapSize`,

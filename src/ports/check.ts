@@ -34,9 +34,9 @@ export const severities = {
   UNIT_BEHIND_LOG: "warning",
   /** Bytes behind the end of a ConsumeQueue. */
   UNIT_STRAY: "warning",
-  /** A file below `consumequeue/` that can be none of its queue; neither wasmq nor Apache opens the store. */
+  /** A file below `consumequeue/` or `batchconsumequeue/` that can be none of its queue; neither wasmq nor Apache opens the store. */
   QUEUE_FILE_UNUSABLE: "warning",
-  /** Units and records of such topics are not compared: queues of inner batches, and queues beside the main one. */
+  /** Units and records of such topics are not compared: queues beside the main one. */
   QUEUE_NOT_CHECKED: "note",
   /** An IndexFile that is not read. */
   INDEX_FILE_UNUSABLE: "warning",

@@ -2,11 +2,13 @@ import type { RecordToEncode, Region } from "../core/core.ts";
 import { pendingBytesMax, recordBytesMax } from "../limits.ts";
 import { isStoreFull, WasmqError } from "../ports/error.ts";
 import type { StorageWrite } from "../ports/log-storage.ts";
-import type { ConsumeQueue } from "./consume-queue.ts";
+import { encodeUtf8 } from "../ports/text.ts";
 import type { StoreContext } from "./context.ts";
 import type { Due, DueQueue } from "./due-queue.ts";
 import { attempt, type Eventually } from "./eventually.ts";
+import { innerBatchFlag, innerBatchProperties, needUnwrapFlag } from "./inner-batch.ts";
 import type { LogWindows } from "./log-windows.ts";
+import type { Queue } from "./queue.ts";
 import type { Segment, Segments } from "./segments.ts";
 
 /** A message as the broker hands it over. Body and properties are copied before `append` returns. */
@@ -27,6 +29,8 @@ export interface MessageToStore {
   readonly moreProperties?: Uint8Array | undefined;
   /** The body is a MessageBatch: each of its items becomes a record of its own. */
   readonly batch: boolean;
+  /** The body is a MessageBatch of so many messages and becomes one record, for a BatchConsumeQueue; instead of `batch`. */
+  readonly innerBatch?: number | undefined;
 }
 
 /** Where a message (for a batch: its first) stands. */
@@ -52,11 +56,12 @@ export interface AppendListener {
 
 /** One record on its way to its queue. */
 interface Entry {
-  readonly queue: ConsumeQueue;
+  readonly queue: Queue;
   readonly physicalOffset: number;
   readonly size: number;
   readonly tagsHigh: number;
   readonly tagsLow: number;
+  readonly messages: number;
   readonly storeTimestamp: number;
   /** Of the last record of an append: whom to tell what; undefined once told. */
   listener: AppendListener | undefined;
@@ -93,7 +98,7 @@ export class CommitLog {
   readonly segments: Segments;
   readonly #windows: LogWindows;
   readonly #context: StoreContext;
-  readonly #arrived: (queue: ConsumeQueue, messages: number, bytes: number) => void;
+  readonly #arrived: (queue: Queue, messages: number, bytes: number) => void;
   readonly #schedule: (task: () => void) => void;
   readonly #onWritten: (offset: number, length: number, from: Region, at: number) => void;
   readonly #onFailure: (error: WasmqError) => void;
@@ -141,7 +146,7 @@ export class CommitLog {
       /** Runs a task once the messages that came together have been appended. */
       schedule: (task: () => void) => void;
       /** Called once per queue and group, after the group's messages became visible. */
-      arrived: (queue: ConsumeQueue, messages: number, bytes: number) => void;
+      arrived: (queue: Queue, messages: number, bytes: number) => void;
       /** Records were written: `length` bytes at `offset` of the log, which stand in `from` at `at`, until it returns. */
       written: (offset: number, length: number, from: Region, at: number) => void;
       /** The storage failed: nothing more is accepted. Called once. */
@@ -194,7 +199,7 @@ export class CommitLog {
    * the storage or has waited too long, SERVICE_NOT_AVAILABLE after the storage has failed; nothing is changed then and the listener
    * is not called.
    */
-  append(message: MessageToStore, queue: ConsumeQueue, listener: AppendListener): void {
+  append(message: MessageToStore, queue: Queue, listener: AppendListener): void {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#writing || this.#syncing) this.#checkPace();
     const { core, clock, options } = this.#context;
@@ -206,11 +211,12 @@ export class CommitLog {
     }
     // Recovery tells stale bytes from what was stored later by it, and searches by time rely on it: it never goes back.
     const storeTimestamp = Math.max(clock.now(), this.#lastTimestamp);
+    const { innerBatch } = message;
     const record: RecordToEncode = {
       queueId: queue.queueId,
       flag: message.flag,
       queueOffset: queue.nextOffset,
-      sysFlag: message.sysFlag,
+      sysFlag: innerBatch === undefined ? message.sysFlag : message.sysFlag | innerBatchFlag | needUnwrapFlag,
       bornTimestamp: message.bornTimestamp,
       bornHost: message.bornHost,
       storeTimestamp,
@@ -220,7 +226,10 @@ export class CommitLog {
       topic: message.topicBytes,
       body: message.body,
       properties: message.properties,
-      moreProperties: message.moreProperties,
+      moreProperties:
+        innerBatch === undefined
+          ? message.moreProperties
+          : encodeUtf8(innerBatchProperties(innerBatch, queue.nextOffset)),
     };
     const sizeMax = message.batch ? core.batchSizeMax(record) : core.recordSizeMax(record);
     if (sizeMax < 0) throw noBatch();
@@ -242,7 +251,7 @@ export class CommitLog {
     group: Group,
     record: RecordToEncode,
     message: MessageToStore,
-    queue: ConsumeQueue,
+    queue: Queue,
     listener: AppendListener,
   ): void {
     const { core, options } = this.#context;
@@ -264,6 +273,7 @@ export class CommitLog {
       size,
       tagsHigh,
       tagsLow,
+      messages: message.innerBatch ?? 1,
       storeTimestamp: record.storeTimestamp,
       listener,
       stored: {
@@ -273,13 +283,13 @@ export class CommitLog {
         sizes: [size],
       },
     });
-    queue.nextOffset++;
+    queue.nextOffset += message.innerBatch ?? 1;
     this.#unkept++;
     this.#end += size;
     group.length += size;
   }
 
-  #appendBatch(group: Group, record: RecordToEncode, queue: ConsumeQueue, listener: AppendListener): void {
+  #appendBatch(group: Group, record: RecordToEncode, queue: Queue, listener: AppendListener): void {
     const { core } = this.#context;
     let encoded = core.encodeBatch(group.region, group.length, this.#end, record);
     if (encoded.count <= 0) throw noBatch();
@@ -303,6 +313,7 @@ export class CommitLog {
         size,
         tagsHigh: encoded.tagsHighOf(i),
         tagsLow: encoded.tagsLowOf(i),
+        messages: 1,
         storeTimestamp: record.storeTimestamp,
         listener: last ? listener : undefined,
         stored: last ? stored : undefined,
@@ -495,7 +506,7 @@ export class CommitLog {
   #takeBack(group: Group, failure: WasmqError): void {
     const behind = this.#filling;
     const entries = [...group.entries, ...behind.entries];
-    for (const { queue } of entries) queue.nextOffset--;
+    for (const { queue, messages } of entries) queue.nextOffset -= messages;
     for (const one of [group, behind]) {
       one.entries = [];
       one.pieces.length = 0;
@@ -650,12 +661,12 @@ export class CommitLog {
 
   #commit(entries: readonly Entry[], end: number): void {
     this.#unkept -= entries.length;
-    const touched: ConsumeQueue[] = [];
+    const touched: Queue[] = [];
     for (const entry of entries) {
-      const { queue } = entry;
-      queue.append(entry.physicalOffset, entry.size, entry.tagsHigh, entry.tagsLow);
+      const { queue, messages } = entry;
+      queue.append(entry.physicalOffset, entry.size, entry.tagsHigh, entry.tagsLow, messages, entry.storeTimestamp);
       if (queue.arrivedMessages === 0) touched.push(queue);
-      queue.arrivedMessages++;
+      queue.arrivedMessages += messages;
       queue.arrivedBytes += entry.size;
     }
     this.committedEnd = end;

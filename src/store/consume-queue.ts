@@ -4,6 +4,7 @@ import type { FileStat } from "../ports/log-storage.ts";
 import { encodeUtf8 } from "../ports/text.ts";
 import type { StoreContext } from "./context.ts";
 import type { Eventually } from "./eventually.ts";
+import type { Queue } from "./queue.ts";
 import { UnitFiles } from "./unit-files.ts";
 import type { UnitPiece } from "./unit-pieces.ts";
 
@@ -16,31 +17,21 @@ const unitsProved = 16;
  * Units are appended in memory when their records are kept, and written out in groups later: a unit is always derivable from
  * the CommitLog, so losing one costs a scan at the next start and nothing else.
  */
-export class ConsumeQueue {
+export class ConsumeQueue implements Queue {
   readonly topic: string;
-  /** As records have it. */
   readonly topicBytes: Uint8Array;
   readonly queueId: number;
   readonly #context: StoreContext;
   readonly #files: UnitFiles;
 
-  /** The first queue offset that can be read. */
   minOffset = 0;
-  /** The queue offset after the last visible message. */
   maxOffset = 0;
-  /** The queue offset the next appended message gets; ahead of `maxOffset` while records wait to be kept. */
   nextOffset = 0;
-  /** The end, in the CommitLog, of the last message of the queue; 0 for none. */
   physicalEnd = 0;
-  /**
-   * The files hold more behind the unit that the queue was found to end with: units may be missing between, and only the CommitLog, from its
-   * beginning, tells which.
-   */
   isCutShort = false;
-  /** Both belong to recovery: units that it holds, and the offset behind the last record it met, or -1. */
+  /** Units that recovery holds. */
   piece: UnitPiece | undefined;
   accounted = -1;
-  /** While the queue stands on a list of queues that got messages, what it got; belongs to whoever keeps that list. */
   arrivedMessages = 0;
   arrivedBytes = 0;
 
@@ -59,7 +50,6 @@ export class ConsumeQueue {
     return this.#files.dirtyBytes;
   }
 
-  /** Makes the next message visible. */
   append(physicalOffset: number, size: number, tagsHigh: number, tagsLow: number): void {
     const { core, unitWindow } = this.#context;
     core.encodeUnit(unitWindow, 0, physicalOffset, size, tagsHigh, tagsLow);
@@ -77,17 +67,14 @@ export class ConsumeQueue {
     return this.#files.read(offset * unitSize, Math.min(count, this.maxOffset - offset, pullUnitsMax) * unitSize);
   }
 
-  /** See `UnitFiles.writeOut`. */
   writeOut(): Promise<void> {
     return this.#files.writeOut();
   }
 
-  /** See `UnitFiles.takeUnsynced`. */
   takeUnsynced(into: string[]): void {
     this.#files.takeUnsynced(into);
   }
 
-  /** See `UnitFiles.writeAgain`. */
   writeAgain(): Promise<void> {
     return this.#files.writeAgain();
   }
@@ -110,7 +97,6 @@ export class ConsumeQueue {
     this.minOffset = this.#files.start / core.unitSize;
   }
 
-  /** Takes away what the files hold behind the queue's end, once the CommitLog has told what that is. */
   async clearBehind(): Promise<void> {
     this.isCutShort = false;
     await this.#files.clearBehind();
@@ -166,7 +152,6 @@ export class ConsumeQueue {
     await this.#files.correct(offset * core.unitSize, unitWindow.bytes.slice(0, core.unitSize));
   }
 
-  /** Drops the units of records at or behind `physicalOffset`, which recovery found not to be there. */
   async dropFrom(physicalOffset: number): Promise<void> {
     if (this.physicalEnd <= physicalOffset) return;
     const kept = await this.#firstOfTheLast(physicalOffset);
@@ -179,18 +164,15 @@ export class ConsumeQueue {
     }
   }
 
-  /** Deletes the leading files all of whose units are before `minOffset`; see `UnitFiles.deleteBefore`. */
   deleteBeforeMin(): Promise<number> {
     return this.#files.deleteBefore(this.minOffset * this.#context.core.unitSize);
   }
 
-  /** See `UnitFiles.destroy`. */
   async destroy(): Promise<void> {
     await this.#files.destroy();
     this.#setEnd();
   }
 
-  /** Sets `minOffset` to the first unit whose record is still in a CommitLog that begins at `logMinOffset`. */
   async correctMinOffset(logMinOffset: number): Promise<void> {
     // Messages that become visible meanwhile are none of those looked at.
     const { maxOffset } = this;
@@ -210,7 +192,6 @@ export class ConsumeQueue {
     }
   }
 
-  /** One unit, or undefined outside [minOffset, maxOffset) and for a blank one. */
   async unitAt(offset: number): Promise<Unit | undefined> {
     const { core, unitWindow } = this.#context;
     if (offset < 0 || offset >= this.maxOffset) return undefined;

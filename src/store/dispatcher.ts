@@ -1,13 +1,13 @@
 import type { Region, Scan } from "../core/core.ts";
 import { decodeUtf8 } from "../ports/text.ts";
+import { innerBatchFlag, messagesOfBatch } from "./inner-batch.ts";
 import type { StoreOptions } from "./options.ts";
 
 const transactionBits = 0xc;
 const transactionPrepared = 0x4;
 const transactionRollback = 0xc;
-const innerBatchBit = 0x80;
 
-/** A record's place in its ConsumeQueue, and the unit that stands there for it. */
+/** A record's place in its queue, and the unit that stands there for it. */
 export interface Dispatched {
   topic: string;
   queueId: number;
@@ -16,6 +16,11 @@ export interface Dispatched {
   size: number;
   tagsHigh: number;
   tagsLow: number;
+  storeTimestamp: number;
+  /** One, but for a batch in one record. */
+  messages: number;
+  /** Only a BatchConsumeQueue has a place for it. */
+  isInnerBatch: boolean;
 }
 
 /** Why a valid record has no place in a ConsumeQueue. */
@@ -24,20 +29,18 @@ export type Undispatched =
   | "transaction"
   /** Its topic names no folder. */
   | "no-topic"
-  /** It is a batch in one record, for a BatchConsumeQueue. */
-  | "inner-batch";
+  /** It is a batch in one record, and does not say of how many messages. */
+  | "no-batch";
 
 /** The one place where it is said which unit a record of the CommitLog gets (CommitLogDispatcherBuildConsumeQueue). */
 export class Dispatcher {
   readonly #tagsCodeOf: StoreOptions["tagsCodeOf"];
-  readonly #isOfBatches: (topic: string) => boolean;
   #lastTopicBytes = new Uint8Array(0);
   #lastTopic = "";
   readonly #message = new ScannedMessage();
 
-  constructor({ tagsCodeOf }: Pick<StoreOptions, "tagsCodeOf">, isOfBatches: (topic: string) => boolean) {
+  constructor({ tagsCodeOf }: Pick<StoreOptions, "tagsCodeOf">) {
     this.#tagsCodeOf = tagsCodeOf;
-    this.#isOfBatches = isOfBatches;
   }
 
   /** Of the record at `index` of a scan in `window`, whose positions count from `base` of the CommitLog; or why there is none. */
@@ -47,11 +50,13 @@ export class Dispatcher {
     if (transaction === transactionPrepared || transaction === transactionRollback) return "transaction";
     const topic = this.topicOf(scan, index, window);
     if (!isFolderName(topic)) return "no-topic";
-    if ((sysFlag & innerBatchBit) !== 0 || this.#isOfBatches(topic)) return "inner-batch";
-    let tagsHigh = scan.tagsHigh(index);
-    let tagsLow = scan.tagsLow(index);
     const message = this.#message;
     message.of(topic, scan, index, window);
+    const isInnerBatch = (sysFlag & innerBatchFlag) !== 0;
+    const messages = isInnerBatch ? messagesOfBatch(message.properties) : 1;
+    if (messages === undefined) return "no-batch";
+    let tagsHigh = scan.tagsHigh(index);
+    let tagsLow = scan.tagsLow(index);
     const code = this.#tagsCodeOf?.(message, scan.storeTimestamp(index));
     if (code !== undefined) {
       tagsHigh = Math.floor(code / 2 ** 32);
@@ -65,6 +70,9 @@ export class Dispatcher {
       size: scan.size(index),
       tagsHigh,
       tagsLow,
+      storeTimestamp: scan.storeTimestamp(index),
+      messages,
+      isInnerBatch,
     };
   }
 

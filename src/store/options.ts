@@ -5,6 +5,7 @@ import type { RetentionOptions } from "./retention.ts";
 export interface StoreOptions extends RetentionOptions {
   readonly mappedFileSizeCommitLog: number;
   readonly mappedFileSizeConsumeQueue: number;
+  readonly mapperFileSizeBatchConsumeQueue: number;
   /** Whether messages can be found by their keys (messageIndexEnable); what an IndexFile has room for (maxHashSlotNum, maxIndexNum). */
   readonly messageIndexEnable: boolean;
   readonly maxHashSlotNum: number;
@@ -45,12 +46,15 @@ export interface StoreOptions extends RetentionOptions {
     message: { readonly topic: string; readonly properties: string | Uint8Array },
     storeTimestamp: number,
   ) => number | undefined;
+  /** Whether a topic's queues, of which there are none yet, are for inner batches (queue.type=BatchCQ). */
+  readonly isOfBatches?: (topic: string) => boolean;
 }
 
 /** Apache's defaults. */
 export const defaultStoreOptions: StoreOptions = {
   mappedFileSizeCommitLog: 1024 * 1024 * 1024,
   mappedFileSizeConsumeQueue: 300_000 * 20,
+  mapperFileSizeBatchConsumeQueue: 300_000 * 46,
   messageIndexEnable: true,
   maxHashSlotNum: 5_000_000,
   maxIndexNum: 20_000_000,

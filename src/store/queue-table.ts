@@ -1,7 +1,9 @@
 import { WasmqError } from "../ports/error.ts";
 import type { FileStat } from "../ports/log-storage.ts";
+import { BatchConsumeQueue } from "./batch-consume-queue.ts";
 import { ConsumeQueue } from "./consume-queue.ts";
 import type { StoreContext } from "./context.ts";
+import type { Queue } from "./queue.ts";
 
 /** Of one queue's end in memory: 204 messages. */
 const tailBytesKeptMax = 4096;
@@ -10,20 +12,19 @@ const tailBytesKeptMax = 4096;
 export class QueueTable {
   readonly #context: StoreContext;
   #count = 0;
-  readonly #ofBatches = new Set<string>();
   readonly #extended = new Set<string>();
-  readonly #topics = new Map<string, Map<number, ConsumeQueue>>();
+  readonly #topics = new Map<string, Map<number, ConsumeQueue | BatchConsumeQueue>>();
 
   constructor(context: StoreContext) {
     this.#context = context;
   }
 
-  find(topic: string, queueId: number): ConsumeQueue | undefined {
+  find(topic: string, queueId: number): ConsumeQueue | BatchConsumeQueue | undefined {
     return this.#topics.get(topic)?.get(queueId);
   }
 
   /** Throws SYSTEM_ERROR when there are as many queues as may be. */
-  findOrMake(topic: string, queueId: number): ConsumeQueue {
+  findOrMake(topic: string, queueId: number): Queue {
     const found = this.find(topic, queueId);
     if (found !== undefined) return found;
     const { queuesMax } = this.#context.options.budget;
@@ -33,8 +34,11 @@ export class QueueTable {
     return this.findOrCreate(topic, queueId);
   }
 
-  /** The same for what is in the store already, however much it is. */
-  findOrCreate(topic: string, queueId: number): ConsumeQueue {
+  /**
+   * The same for what is in the store already, however much it is. All queues of a topic are of one kind: Apache refuses a store with a topic that
+   * has both. `ofBatches`: which one, where the topic has none yet.
+   */
+  findOrCreate(topic: string, queueId: number, ofBatches = this.isOfBatches(topic)): ConsumeQueue | BatchConsumeQueue {
     let queues = this.#topics.get(topic);
     if (queues === undefined) {
       queues = new Map();
@@ -42,7 +46,7 @@ export class QueueTable {
     }
     let queue = queues.get(queueId);
     if (queue === undefined) {
-      queue = new ConsumeQueue(this.#context, topic, queueId);
+      queue = new (ofBatches ? BatchConsumeQueue : ConsumeQueue)(this.#context, topic, queueId);
       queues.set(queueId, queue);
       this.#count++;
       const { queueTails, options } = this.#context;
@@ -52,7 +56,7 @@ export class QueueTable {
   }
 
   /** Takes out the queues of a topic; none if messages are on their way into one of them. */
-  remove(topic: string): readonly ConsumeQueue[] {
+  remove(topic: string): readonly Queue[] {
     const queues = [...(this.#topics.get(topic)?.values() ?? [])];
     if (queues.some(({ nextOffset, maxOffset }) => nextOffset !== maxOffset)) return [];
     this.#topics.delete(topic);
@@ -60,12 +64,10 @@ export class QueueTable {
     return queues;
   }
 
-  /**
-   * Whether Apache keeps the topic's queue as one of batches (BatchConsumeQueue). It refuses a store in which such a topic has a
-   * ConsumeQueue too.
-   */
+  /** Whether a topic's queues are BatchConsumeQueues, or would be. */
   isOfBatches(topic: string): boolean {
-    return this.#ofBatches.has(topic);
+    const one = this.#topics.get(topic)?.values().next().value;
+    return one === undefined ? this.#context.options.isOfBatches?.(topic) === true : one instanceof BatchConsumeQueue;
   }
 
   /** Whether Apache keeps an extension to the topic's queues: units have an address there in the place of a tags code (ConsumeQueueExt). */
@@ -73,28 +75,36 @@ export class QueueTable {
     return this.#extended.has(topic);
   }
 
-  *all(): Generator<ConsumeQueue> {
+  *all(): Generator<ConsumeQueue | BatchConsumeQueue> {
     for (const queues of this.#topics.values()) yield* queues.values();
   }
 
-  /** Takes over the files below `consumequeue/`; folders that are no queue's are left alone, as Apache does. */
+  /**
+   * Takes over the files below `consumequeue/` and `batchconsumequeue/`; folders that are no queue's are left alone, as Apache does. Throws
+   * STORE_UNREADABLE for a topic that has queues in both, and for files that are none of a queue's.
+   */
   async load(stats: readonly FileStat[]): Promise<void> {
     const byQueue = new Map<string, FileStat[]>();
     for (const stat of stats) {
-      const ofBatches = /^batchconsumequeue\/([^/]+)\//.exec(stat.name);
-      if (ofBatches !== null) this.#ofBatches.add(ofBatches[1]!);
       const extended = /^consumequeue_ext\/([^/]+)\//.exec(stat.name);
       if (extended !== null) this.#extended.add(extended[1]!);
-      const path = /^consumequeue\/([^/]+)\/(\d{1,9})\/[^/]+$/.exec(stat.name);
+      const path = /^((?:batch)?consumequeue)\/([^/]+)\/(\d{1,9})\/[^/]+$/.exec(stat.name);
       if (path === null) continue;
-      const key = `${path[1]}/${Number(path[2])}`;
+      const key = `${path[1]}/${path[2]}/${Number(path[3])}`;
       const files = byQueue.get(key);
       if (files === undefined) byQueue.set(key, [stat]);
       else files.push(stat);
     }
     for (const [key, files] of byQueue) {
-      const slash = key.lastIndexOf("/");
-      await this.findOrCreate(key.slice(0, slash), Number(key.slice(slash + 1))).load(files);
+      const [folder, topic, queueId] = key.split("/") as [string, string, string];
+      const ofBatches = folder === "batchconsumequeue";
+      if (this.#topics.has(topic) && this.isOfBatches(topic) !== ofBatches) {
+        throw new WasmqError(
+          "STORE_UNREADABLE",
+          `topic ${topic} has queues below consumequeue and batchconsumequeue: remove the folder that is not its queue.type`,
+        );
+      }
+      await this.findOrCreate(topic, Number(queueId), ofBatches).load(files);
     }
   }
 }

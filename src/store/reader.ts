@@ -1,5 +1,6 @@
 import type { DecodedRecord, Region } from "../core/core.ts";
 import { filterScanBytesMax, filterScanSpanBytesMax, filterScanStepsMax, readThroughBytesMax } from "../limits.ts";
+import { BatchConsumeQueue, type BatchUnit } from "./batch-consume-queue.ts";
 import { blankUnitSize, type ConsumeQueue, isBesideMainQueue } from "./consume-queue.ts";
 import type { StoreContext } from "./context.ts";
 import { type Eventually, whenReady } from "./eventually.ts";
@@ -27,12 +28,13 @@ export interface GetResult {
   readonly minOffset: number;
   /** Exclusive: the offset of the next message to come. */
   readonly maxOffset: number;
+  /** A record of a BatchConsumeQueue holds as many as its unit says. */
   readonly messages: number;
   /** Messages that were passed over for `GetLimits.notBefore`. */
   readonly expired: number;
   /** The records, one behind the other, as a client gets them: as they are stored, but for the property CRC. */
   readonly records: Uint8Array;
-  /** The queue offset of each. */
+  /** The queue offset of each record; its first, where it holds more messages than one. */
   readonly queueOffsets: readonly number[];
 }
 
@@ -70,13 +72,13 @@ export class Reader {
   }
 
   /** The messages of a queue from `offset` on (DefaultMessageStore.getMessage). */
-  get(queue: ConsumeQueue | undefined, offset: number, limits: GetLimits): Eventually<GetResult> {
+  get(queue: AnyQueue | undefined, offset: number, limits: GetLimits): Eventually<GetResult> {
     const got = this.#get(queue, offset, limits);
     if (limits.notBefore === undefined) return got;
     return whenReady(got, (result) => this.#pastExpired(queue, offset, limits, result, result.expired));
   }
 
-  #get(queue: ConsumeQueue | undefined, offset: number, limits: GetLimits): Eventually<GetResult> {
+  #get(queue: AnyQueue | undefined, offset: number, limits: GetLimits): Eventually<GetResult> {
     if (queue === undefined) return nothing("NO_MATCHED_LOGIC_QUEUE", 0, 0, 0);
     const { minOffset, maxOffset } = queue;
     if (maxOffset === 0) return nothing("NO_MESSAGE_IN_QUEUE", 0, minOffset, maxOffset);
@@ -85,13 +87,19 @@ export class Reader {
     if (offset > maxOffset) return nothing("OFFSET_OVERFLOW_BADLY", maxOffset, minOffset, maxOffset);
     const looksAtAll = limits.tagHashes !== undefined || limits.filter !== undefined;
     const wanted = looksAtAll ? limits.unitsMax : limits.messagesMax;
-    return whenReady(queue.readUnits(offset, Math.min(wanted, limits.unitsMax)), (units) =>
+    const count = Math.min(wanted, limits.unitsMax);
+    if (queue instanceof BatchConsumeQueue) {
+      return whenReady(queue.read(offset, count), ({ units, batches }) =>
+        this.#getByUnits(queue, units, offset, limits, minOffset, maxOffset, batches),
+      );
+    }
+    return whenReady(queue.readUnits(offset, count), (units) =>
       this.#getByUnits(queue, units, offset, limits, minOffset, maxOffset),
     );
   }
 
   /** The message at an offset of a queue, where one can be read; a unit that does not lead to it is put right. */
-  async messageAt(queue: ConsumeQueue, offset: number): Promise<DecodedRecord | undefined> {
+  async messageAt(queue: AnyQueue, offset: number): Promise<DecodedRecord | undefined> {
     const read = async (): Promise<DecodedRecord | undefined> => {
       const unit = await queue.unitAt(offset);
       const record = unit === undefined ? undefined : await this.recordAt(unit.physicalOffset, unit.size);
@@ -107,7 +115,7 @@ export class Reader {
    * few of them. `result`: what they brought together; `lastExpired`: how many the last one passed over.
    */
   #pastExpired(
-    queue: ConsumeQueue | undefined,
+    queue: AnyQueue | undefined,
     offset: number,
     limits: GetLimits,
     result: GetResult,
@@ -193,15 +201,17 @@ export class Reader {
     return this.#windows.distance(offset) <= this.#context.options.inMemoryBytesMax;
   }
 
+  /** `batches`: what a BatchConsumeQueue says of each of the units. */
   #getByUnits(
-    queue: ConsumeQueue,
+    queue: AnyQueue,
     units: Uint8Array,
     offset: number,
     limits: GetLimits,
     minOffset: number,
     maxOffset: number,
+    batches?: readonly BatchUnit[],
   ): Eventually<GetResult> {
-    const doubted = this.#nearMatches(units, limits);
+    const doubted = batches === undefined ? this.#nearMatches(units, limits) : none;
     if (doubted.length > 0) {
       const queueOffsets = Array.from(doubted, (index) => offset + index);
       const unproved = queueOffsets.filter((at) => !this.#healer.isProved(queue, at));
@@ -209,27 +219,29 @@ export class Reader {
         return this.#proved(queue, unproved).then(() => this.#get(queue, offset, limits));
       }
     }
-    const picked = this.#pick(units, offset, limits);
+    const picked = this.#pick(units, offset, limits, batches);
     if (picked.length === 0) {
-      const scanned = units.length / this.#context.core.unitSize;
+      const scanned = scannedBy(units.length / this.#context.core.unitSize, offset, batches);
       return scanned === 0
         ? nothing("OFFSET_FOUND_NULL", offset + 1, minOffset, maxOffset)
         : nothing("NO_MATCHED_MESSAGE", offset + scanned, minOffset, maxOffset);
     }
-    return whenReady(this.#served(queue, picked, limits), ({ records, queueOffsets, doubtful, expired, last }) => {
-      const messages = queueOffsets.length;
-      const result: GetResult = {
-        status: messages > 0 ? "FOUND" : doubtful.length > 0 ? "MESSAGE_WAS_REMOVING" : "NO_MATCHED_MESSAGE",
-        nextOffset: offset + picked[last]!.scannedTo,
-        minOffset,
-        maxOffset,
-        messages,
-        expired,
-        records,
-        queueOffsets,
-      };
-      return doubtful.length === 0 ? result : this.#healed(queue, offset, limits, result, doubtful);
-    });
+    return whenReady(
+      this.#served(queue, picked, limits),
+      ({ records, queueOffsets, messages, doubtful, expired, last }) => {
+        const result: GetResult = {
+          status: messages > 0 ? "FOUND" : doubtful.length > 0 ? "MESSAGE_WAS_REMOVING" : "NO_MATCHED_MESSAGE",
+          nextOffset: offset + picked[last]!.scannedTo,
+          minOffset,
+          maxOffset,
+          messages,
+          expired,
+          records,
+          queueOffsets,
+        };
+        return doubtful.length === 0 ? result : this.#healed(queue, offset, limits, result, doubtful);
+      },
+    );
   }
 
   /** Units that a filter passes over and would not if one bit of their tags code were another. */
@@ -240,13 +252,13 @@ export class Reader {
     return core.nearUnits(unitWindow, 0, units.length / core.unitSize, tagHashes);
   }
 
-  async #proved(queue: ConsumeQueue, queueOffsets: readonly number[]): Promise<void> {
+  async #proved(queue: AnyQueue, queueOffsets: readonly number[]): Promise<void> {
     for (const queueOffset of queueOffsets) await this.#healer.prove(queue, queueOffset);
   }
 
   /** Reads once more if a unit that did not lead to its message could be put right. */
   async #healed(
-    queue: ConsumeQueue,
+    queue: AnyQueue,
     offset: number,
     limits: GetLimits,
     result: GetResult,
@@ -258,7 +270,7 @@ export class Reader {
   }
 
   /** Which of the units to serve, or to hold against the filter: those that match, up to the limits; the first always. */
-  #pick(units: Uint8Array, offset: number, limits: GetLimits): Picked[] {
+  #pick(units: Uint8Array, offset: number, limits: GetLimits, batches: readonly BatchUnit[] | undefined): Picked[] {
     const { core, unitWindow, recordWindow, answerWindow } = this.#context;
     const isFiltered = limits.filter !== undefined;
     const bytesMax = isFiltered ? filterScanBytesMax : Math.min(limits.bytesMax, answerWindow.byteLength);
@@ -270,26 +282,31 @@ export class Reader {
     const candidates = indices?.count ?? count;
     const picked: Picked[] = [];
     let bytes = 0;
+    let together = 0;
     for (let i = 0; i < candidates; i++) {
       const index = indices === undefined ? i : indices.indices[i]!;
       const { physicalOffset, size: said } = core.decodeUnit(unitWindow, index * core.unitSize);
       if (said === blankUnitSize) continue;
       // No record can have this size: the unit is damaged, and its message is to be found all the same.
       const size = said <= 0 || said > recordWindow.byteLength ? 0 : said;
-      if (picked.length > 0 && (picked.length >= messagesMax || bytes + size > bytesMax)) return picked;
+      const batch = batches?.[index];
+      const messages = batch?.messages ?? 1;
+      if (picked.length > 0 && (together + messages > messagesMax || bytes + size > bytesMax)) return picked;
       if (isFiltered && physicalOffset - (picked[0]?.physicalOffset ?? physicalOffset) > filterScanSpanBytesMax)
         return picked;
       bytes += size;
-      picked.push({ physicalOffset, size, queueOffset: offset + index, scannedTo: index + 1 });
+      together += messages;
+      const queueOffset = batch?.queueOffset ?? offset + index;
+      picked.push({ physicalOffset, size, queueOffset, messages, scannedTo: queueOffset + messages - offset });
     }
     const last = picked.at(-1);
-    if (last !== undefined && picked.length < messagesMax) last.scannedTo = count;
+    if (last !== undefined && together < messagesMax) last.scannedTo = scannedBy(count, offset, batches);
     return picked;
   }
 
   /** Again and again while something is missing: what was at hand may have made room for what came. What was fetched stays. */
   #served(
-    queue: ConsumeQueue,
+    queue: AnyQueue,
     picked: readonly Picked[],
     limits: GetLimits,
     fetched: readonly Fetched[] = [],
@@ -307,7 +324,7 @@ export class Reader {
    * unit that does not lead to its message, for one of them is damaged, is doubtful.
    */
   #serve(
-    queue: ConsumeQueue,
+    queue: AnyQueue,
     picked: readonly Picked[],
     { notBefore, filter, messagesMax, bytesMax }: GetLimits,
     fetched: readonly Fetched[],
@@ -318,15 +335,16 @@ export class Reader {
     const topic = isBesideMainQueue(queue.topic) ? undefined : queue.topicBytes;
     const doubtful: Picked[] = [];
     const queueOffsets: number[] = [];
+    let messages = 0;
     let length = 0;
     let expired = 0;
     let steps = 0;
     let last = picked.length - 1;
     for (let i = 0; i < picked.length; i++) {
       const { physicalOffset, size, queueOffset } = picked[i]!;
-      const messages = queueOffsets.length;
       if (filter !== undefined && i > 0) {
-        const isFull = messages > 0 && (messages >= messagesMax || length + size > answerWindow.byteLength);
+        const isFull =
+          messages > 0 && (messages + picked[i]!.messages > messagesMax || length + size > answerWindow.byteLength);
         if (isFull || steps >= filterScanStepsMax) {
           last = i - 1;
           break;
@@ -338,7 +356,7 @@ export class Reader {
         notBefore !== undefined &&
         core.storeTimestamp(from, this.#standsAt, size) < notBefore
       ) {
-        expired++;
+        expired += picked[i]!.messages;
         continue;
       }
       const copied =
@@ -370,10 +388,11 @@ export class Reader {
         }
       }
       length += copied;
+      messages += picked[i]!.messages;
       queueOffsets.push(queueOffset);
     }
     const records = missing.length > 0 ? noBytes : answerWindow.bytes.slice(0, length);
-    return { records, queueOffsets, doubtful, expired, last };
+    return { records, queueOffsets, messages, doubtful, expired, last };
   }
 
   /** Where a record stands in the region that `#stand` gave. */
@@ -445,7 +464,16 @@ function hasNeighbour(picked: readonly Picked[], index: number): boolean {
   return after !== undefined && after.physicalOffset - physicalOffset - size <= readThroughBytesMax;
 }
 
+/** How many offsets from `offset` on so many units are about. */
+function scannedBy(count: number, offset: number, batches: readonly BatchUnit[] | undefined): number {
+  if (batches === undefined || count === 0) return count;
+  const { queueOffset, messages } = batches[count - 1]!;
+  return queueOffset + messages - offset;
+}
+
 const none = new Int32Array(0);
+
+type AnyQueue = ConsumeQueue | BatchConsumeQueue;
 
 /** With more tags than these, comparing each unit with all of them bit by bit would hold others up. */
 const nearHashesMax = 64;
@@ -461,13 +489,15 @@ interface Picked {
   /** 0 for one that can't be. */
   readonly size: number;
   readonly queueOffset: number;
-  /** How many units of the read are done with once this one is served. */
+  readonly messages: number;
+  /** How many offsets of the read are done with once this one is served. */
   scannedTo: number;
 }
 
 interface Served {
   readonly records: Uint8Array;
   readonly queueOffsets: readonly number[];
+  readonly messages: number;
   /** Whose units do not lead to their messages. */
   readonly doubtful: readonly Picked[];
   readonly expired: number;

@@ -1,8 +1,9 @@
 import type { DecodedRecord, Region, Scan, Unit } from "../core/core.ts";
 import { indexRecoveryBytesMax, lostUnitsMax } from "../limits.ts";
 import { isStoreFull, WasmqError } from "../ports/error.ts";
+import { BatchConsumeQueue } from "./batch-consume-queue.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { blankUnitSize, type ConsumeQueue, isExtendedFor } from "./consume-queue.ts";
+import { blankUnitSize, ConsumeQueue, isExtendedFor } from "./consume-queue.ts";
 import type { StoreContext } from "./context.ts";
 import type { DeletedQueues } from "./deleted-queues.ts";
 import { type Dispatched, Dispatcher } from "./dispatcher.ts";
@@ -94,7 +95,7 @@ export class Recovery {
     this.#window = window;
     this.#markOpen = markOpen;
     this.#walk = new LogWalk(context, segments, window);
-    this.#dispatcher = new Dispatcher(context.options, (topic) => queues.isOfBatches(topic));
+    this.#dispatcher = new Dispatcher(context.options);
     this.#pieces = new UnitPieces(context.core.unitSize);
   }
 
@@ -130,7 +131,7 @@ export class Recovery {
     const durableEnd = await this.#cutTail(clean ? Number.POSITIVE_INFINITY : trusted.logicsPhysicalOffset + 1);
     for (const queue of this.#queues.all()) {
       await queue.dropFrom(durableEnd);
-      await this.#closeEnd(queue);
+      if (queue instanceof ConsumeQueue) await this.#closeEnd(queue);
       await queue.clearBehind();
       await queue.correctMinOffset(this.#segments.minOffset);
       queue.nextOffset = queue.maxOffset;
@@ -306,7 +307,7 @@ export class Recovery {
     // A second walk tells it nothing new.
     if (!this.#isSecond) this.#index?.restore(this.#window, scan.stoppedAt, base);
     const placed: Dispatched[] = [];
-    const queues: ConsumeQueue[] = [];
+    const queues: (ConsumeQueue | BatchConsumeQueue)[] = [];
     const known: boolean[] = [];
     for (let i = 0; i < scan.count; i++) {
       const physicalOffset = base + scan.at(i);
@@ -319,18 +320,28 @@ export class Recovery {
         this.#warnOnce(
           record === "no-topic"
             ? `a record names the topic ${JSON.stringify(topic)}, which can be none`
-            : `topic ${topic} is one of inner batches, which has no ConsumeQueue here`,
+            : `a record of topic ${topic} is a batch, and does not say of how many messages`,
           physicalOffset,
         );
         continue;
       }
       const { topic, queueId, queueOffset, size, tagsHigh, tagsLow } = record;
       if (this.#deleted.has(topic, physicalOffset)) continue;
-      const queue = this.#queues.findOrCreate(topic, queueId);
+      const queue = this.#queues.findOrCreate(topic, queueId, record.isInnerBatch || undefined);
+      if (record.isInnerBatch && queue instanceof ConsumeQueue) {
+        this.#warnOnce(`a record of topic ${topic} is a batch, for which its queues have no place`, physicalOffset);
+        continue;
+      }
       if (queue.isCutShort) {
         // Where it goes on is told by records before this one.
         if (queueOffset > queue.maxOffset && !this.#isWhole) continue;
         queue.isCutShort = false;
+      }
+      if (queue instanceof BatchConsumeQueue) {
+        placed.push(record);
+        queues.push(queue);
+        known.push(false);
+        continue;
       }
       const restored = queue.restore(queueOffset, physicalOffset, size, tagsHigh, tagsLow);
       if (restored === "refused") {
@@ -347,7 +358,7 @@ export class Recovery {
 
   async #compareAll(
     placed: readonly Dispatched[],
-    queues: readonly ConsumeQueue[],
+    queues: readonly (ConsumeQueue | BatchConsumeQueue)[],
     known: readonly boolean[],
   ): Promise<void> {
     const { core, unitWindow, queueTails } = this.#context;
@@ -355,6 +366,10 @@ export class Recovery {
       const record = placed[i]!;
       const queue = queues[i]!;
       const { queueOffset } = record;
+      if (queue instanceof BatchConsumeQueue) {
+        await this.#restoreBatch(record, queue);
+        continue;
+      }
       if (known[i]) {
         core.encodeUnit(unitWindow, 0, record.physicalOffset, record.size, record.tagsHigh, record.tagsLow);
         if (this.#pieces.equals(queue, queueOffset, unitWindow.bytes) !== true) await this.#compare(record, queue);
@@ -371,6 +386,27 @@ export class Recovery {
     if (queueTails.unwrittenBytes > unwrittenBytesMax) {
       for (const queue of this.#queues.all()) if (queue.dirtyBytes > 0) await queue.writeOut();
     }
+  }
+
+  async #restoreBatch(record: Dispatched, queue: BatchConsumeQueue): Promise<void> {
+    const { topic, queueId, queueOffset, physicalOffset, messages } = record;
+    const { maxOffset } = queue;
+    const restored = await queue.restore(record);
+    if (restored === "refused") {
+      this.#warnOnce(`a record of topic ${topic} claims an offset that it can't have`, physicalOffset);
+      return;
+    }
+    if (restored === "claimed") {
+      this.#warnOnce(
+        `two records of topic ${topic} claim the same place in a queue: the first keeps it`,
+        physicalOffset,
+      );
+      return;
+    }
+    if (restored === "appended" && maxOffset > 0 && queueOffset > maxOffset) {
+      this.#tellLost(topic, queueId, maxOffset, queueOffset - maxOffset);
+    }
+    queue.accounted = Math.max(queue.accounted, queueOffset + messages);
   }
 
   /** Without room for its entries they wait in memory: what is not indexed keeps no message from being served. */
@@ -441,7 +477,6 @@ export class Recovery {
    * nothing else. `isNew` if they were made so just now.
    */
   async #closeGap(queue: ConsumeQueue, from: number, to: number, neighbour: Unit, isNew: boolean): Promise<void> {
-    const { telemetry } = this.#context;
     if (to - from > lostUnitsMax) return;
     const before = await this.#unitAt(queue, from - 1);
     let isTold = !isNew;
@@ -454,14 +489,13 @@ export class Recovery {
       await queue.correct(offset, physicalOffset, size, tagsHigh, tagsLow);
       this.#pieces.forget(queue);
     }
-    if (isTold) return;
-    this.#lostMessages += to - from;
-    telemetry.log("error", "messages are lost: no valid record has these offsets of the queue", {
-      topic: queue.topic,
-      queueId: queue.queueId,
-      from,
-      count: to - from,
-    });
+    if (!isTold) this.#tellLost(queue.topic, queue.queueId, from, to - from);
+  }
+
+  #tellLost(topic: string, queueId: number, from: number, count: number): void {
+    this.#lostMessages += count;
+    const event = "messages are lost: no valid record has these offsets of the queue";
+    this.#context.telemetry.log("error", event, { topic, queueId, from, count });
   }
 
   /** Before the first record of a queue: where the units begin that point into the log, and not before it. */

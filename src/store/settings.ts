@@ -2,7 +2,7 @@ import { brokerConfBytesMax, indexEntriesMax, indexSlotsMax, maxMessageSizeMax, 
 import { WasmqError } from "../ports/error.ts";
 import type { FileStat, LogStorage } from "../ports/log-storage.ts";
 import { parseProperties, printProperty } from "../ports/properties.ts";
-import type { StoreSettings } from "../ports/store-settings.ts";
+import { type StoreSettings, wholeUnits } from "../ports/store-settings.ts";
 import { fileNameOffset } from "./file-name.ts";
 import { defaultStoreOptions } from "./options.ts";
 
@@ -41,12 +41,12 @@ export function settingsOf(conf: BrokerConf): StoreSettings {
     }
     return value;
   };
-  const unitBytes = 20;
   const queueFileBytes = size("mappedFileSizeConsumeQueue", storeFileBytesMax);
+  const batchQueueFileBytes = size("mapperFileSizeBatchConsumeQueue", storeFileBytesMax);
   return known({
     mappedFileSizeCommitLog: size("mappedFileSizeCommitLog", storeFileBytesMax),
-    // MessageStoreConfig.getMappedFileSizeConsumeQueue: whole units.
-    mappedFileSizeConsumeQueue: queueFileBytes && Math.ceil(queueFileBytes / unitBytes) * unitBytes,
+    mappedFileSizeConsumeQueue: queueFileBytes && wholeUnits(queueFileBytes, 20),
+    mapperFileSizeBatchConsumeQueue: batchQueueFileBytes && wholeUnits(batchQueueFileBytes, 46),
     maxHashSlotNum: size("maxHashSlotNum", indexSlotsMax),
     maxIndexNum: size("maxIndexNum", indexEntriesMax, 2),
     maxMessageSize: size("maxMessageSize", maxMessageSizeMax),
@@ -64,6 +64,7 @@ export function sizesOf(stats: readonly FileStat[]): StoreSettings {
   return known({
     mappedFileSizeCommitLog: sizeIn("commitlog/"),
     mappedFileSizeConsumeQueue: sizeIn("consumequeue/"),
+    mapperFileSizeBatchConsumeQueue: sizeIn("batchconsumequeue/"),
   });
 }
 
@@ -84,6 +85,7 @@ export function printBrokerConf(settings: StoreSettings, conf: BrokerConf = new 
     ["autoCreateTopicEnable", "true"],
     ["mappedFileSizeCommitLog", String(defaultStoreOptions.mappedFileSizeCommitLog)],
     ["mappedFileSizeConsumeQueue", String(defaultStoreOptions.mappedFileSizeConsumeQueue)],
+    ["mapperFileSizeBatchConsumeQueue", String(defaultStoreOptions.mapperFileSizeBatchConsumeQueue)],
     ["maxHashSlotNum", String(defaultStoreOptions.maxHashSlotNum)],
     ["maxIndexNum", String(defaultStoreOptions.maxIndexNum)],
     ["maxMessageSize", String(defaultStoreOptions.maxMessageSize)],

@@ -4,10 +4,10 @@ import { isStoreFull, WasmqError } from "../ports/error.ts";
 import type { StorageUsage } from "../ports/log-storage.ts";
 import type { Ports } from "../ports/ports.ts";
 import { decodeUtf8, encodeUtf8 } from "../ports/text.ts";
+import { BatchConsumeQueue } from "./batch-consume-queue.ts";
 import { type Checkpoint, checkpointBytes, checkpointFile, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { type AppendListener, CommitLog, type MessageToStore } from "./commit-log.ts";
 import { ConfigFile } from "./config-file.ts";
-import type { ConsumeQueue } from "./consume-queue.ts";
 import { makeContext, type StoreContext } from "./context.ts";
 import { DeletedQueues, deletedQueuesFile } from "./deleted-queues.ts";
 import type { DueQueue, Later } from "./due-queue.ts";
@@ -16,6 +16,7 @@ import { type KeyType, type QueryResult, queryByKey } from "./index-query.ts";
 import { IndexService } from "./index-service.ts";
 import { LogWindows } from "./log-windows.ts";
 import type { StoreOptions } from "./options.ts";
+import type { Queue } from "./queue.ts";
 import { QueueTable } from "./queue-table.ts";
 import { type GetLimits, type GetResult, Reader } from "./reader.ts";
 import { type Recovered, Recovery } from "./recovery.ts";
@@ -31,6 +32,14 @@ export interface QueueUnit {
   readonly physicalOffset: number;
   readonly size: number;
   readonly tagsCode: bigint;
+}
+
+/** A queue that has, or had, messages. */
+export interface StoredQueue {
+  readonly topic: string;
+  readonly queueId: number;
+  /** It is a BatchConsumeQueue. */
+  readonly isOfBatches: boolean;
 }
 
 /** So many messages came into a queue, whose records have so many bytes. */
@@ -104,7 +113,7 @@ export class Store {
     }
     const hooks = {
       schedule: (task: () => void) => ports.scheduler.soon(task),
-      arrived: (queue: ConsumeQueue, messages: number, bytes: number) => {
+      arrived: (queue: Queue, messages: number, bytes: number) => {
         this.#maintainLater();
         this.#arrived(queue.topic, queue.queueId, messages, bytes);
       },
@@ -407,18 +416,23 @@ export class Store {
   async units(topic: string, queueId: number, offset: number, count: number): Promise<QueueUnit[]> {
     const queue = this.#queues.find(topic, queueId);
     const units: QueueUnit[] = [];
+    let last: number | undefined;
     for (let at = offset; queue !== undefined && at < Math.min(offset + count, queue.maxOffset); at++) {
       const unit = await queue.unitAt(at);
-      if (unit === undefined) continue;
+      if (unit === undefined || (queue instanceof BatchConsumeQueue && unit.physicalOffset === last)) continue;
       const { physicalOffset, size, tagsHigh, tagsLow } = unit;
+      last = physicalOffset;
       units.push({ physicalOffset, size, tagsCode: (BigInt(tagsHigh) << 32n) | BigInt(tagsLow >>> 0) });
     }
     return units;
   }
 
   /** Every queue that has, or had, messages. */
-  *queues(): Generator<{ topic: string; queueId: number }> {
-    for (const { topic, queueId } of this.#queues.all()) yield { topic, queueId };
+  *queues(): Generator<StoredQueue> {
+    for (const queue of this.#queues.all()) {
+      const { topic, queueId } = queue;
+      yield { topic, queueId, isOfBatches: queue instanceof BatchConsumeQueue };
+    }
   }
 
   /** Deletes what is expired, at once and at any hour; a run takes a while, and nobody waits for it. */

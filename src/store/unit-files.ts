@@ -249,11 +249,11 @@ export class UnitFiles {
     }
   }
 
-  /** Takes away what the files hold behind the end. */
-  async clearBehind(): Promise<void> {
+  /** Takes away what the files hold behind the end, as far as was looked, or `all` of it. */
+  async clearBehind(all = false): Promise<void> {
     const { storage } = this.#context;
     // Files that held nothing else are gone.
-    const junkEnd = Math.min(this.#junkEnd, this.#limit);
+    const junkEnd = all ? this.#limit : Math.min(this.#junkEnd, this.#limit);
     if (junkEnd <= this.end) return;
     await this.writeOut();
     for (let at = this.#writtenEnd; at < junkEnd; ) {

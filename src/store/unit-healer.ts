@@ -1,8 +1,10 @@
 import type { DecodedRecord } from "../core/core.ts";
 import { lostMessagesKnownMax } from "../limits.ts";
-import { blankUnitSize, type ConsumeQueue, isBesideMainQueue } from "./consume-queue.ts";
+import { blankUnitSize, ConsumeQueue, isBesideMainQueue } from "./consume-queue.ts";
 import type { StoreContext } from "./context.ts";
 import { type Dispatched, Dispatcher } from "./dispatcher.ts";
+import { messagesIn } from "./inner-batch.ts";
+import type { Queue } from "./queue.ts";
 import type { Segments } from "./segments.ts";
 
 /** Units looked at on either side for one that leads to its message. */
@@ -35,13 +37,20 @@ export class UnitHealer {
     this.#context = context;
     this.#segments = segments;
     this.#logEnd = logEnd;
-    this.#dispatcher = new Dispatcher(context.options, () => false);
+    this.#dispatcher = new Dispatcher(context.options);
   }
 
   /** Whether the unit leads to its message now. Never rejects: what can't be read can't be served. */
-  heal(queue: ConsumeQueue, offset: number): Promise<boolean> {
+  heal(queue: Queue, offset: number): Promise<boolean> {
     const key = keyOf(queue, offset);
     if (this.#lost.has(key) || isBesideMainQueue(queue.topic)) return Promise.resolve(false);
+    if (!(queue instanceof ConsumeQueue)) {
+      // What a unit says of its offsets is what it is found by: only the CommitLog tells which are right (Recovery).
+      remember(this.#lost, key);
+      const { topic, queueId } = queue;
+      this.#context.telemetry.log("error", "a damaged record is not served", { topic, queueId, offset });
+      return Promise.resolve(false);
+    }
     const healed = this.#turn.then(async () => {
       if (this.#lost.has(key)) return false;
       const outcome = await this.#heal(queue, offset);
@@ -57,13 +66,14 @@ export class UnitHealer {
   }
 
   /** Whether `prove` has looked at a unit. */
-  isProved(queue: ConsumeQueue, offset: number): boolean {
+  isProved(queue: Queue, offset: number): boolean {
     return this.#proved.has(keyOf(queue, offset));
   }
 
   /** Compares a unit's tags code with its record's, and puts it right: whoever filters does not read what does not match. Never rejects. */
-  async prove(queue: ConsumeQueue, offset: number): Promise<void> {
+  async prove(queue: Queue, offset: number): Promise<void> {
     remember(this.#proved, keyOf(queue, offset));
+    if (!(queue instanceof ConsumeQueue)) return;
     const { telemetry } = this.#context;
     try {
       const unit = await queue.unitAt(offset);
@@ -181,12 +191,14 @@ export class UnitHealer {
   }
 }
 
-/** Whether a record is the message at an offset of a queue. */
-export function isMessageOf(record: DecodedRecord, { topic, queueId }: ConsumeQueue, offset: number): boolean {
-  return record.topic === topic && record.queueId === queueId && record.queueOffset === offset;
+/** Whether a record is, or holds, the message at an offset of a queue. */
+export function isMessageOf(record: DecodedRecord, { topic, queueId }: Queue, offset: number): boolean {
+  const { queueOffset } = record;
+  const isThere = offset === queueOffset || (offset > queueOffset && offset < queueOffset + messagesIn(record));
+  return record.topic === topic && record.queueId === queueId && isThere;
 }
 
-function keyOf({ topic, queueId }: ConsumeQueue, offset: number): string {
+function keyOf({ topic, queueId }: Queue, offset: number): string {
   return `${topic}/${queueId}/${offset}`;
 }
 

@@ -7,6 +7,7 @@ import { describeGroups } from "./groups.ts";
 import { type BrokerHost, type HostedBroker, smallFiles } from "./host.ts";
 import { describeHostileBytes } from "./hostile-bytes.ts";
 import { describeHostileRequests } from "./hostile-requests.ts";
+import { describeInnerBatches } from "./inner-batches.ts";
 import { describeOffsets } from "./offsets.ts";
 import { describePops } from "./pops.ts";
 import { describePulling } from "./pull.ts";
@@ -54,6 +55,7 @@ export function describeBehaviour(host: BrokerHost): void {
     describePops(start);
     describeTopics(start);
     describeAdministration(start);
+    describeInnerBatches(start);
     describeRetention(start);
     describe("recovery", () => describeRecovery(start));
     describe("stores", () => describeStores(start));

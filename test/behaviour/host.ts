@@ -17,6 +17,7 @@ export interface HostedOptions {
 export const smallFiles = {
   mappedFileSizeCommitLog: 8 * 1024 * 1024,
   mappedFileSizeConsumeQueue: 60_000,
+  mapperFileSizeBatchConsumeQueue: 46_000,
   maxHashSlotNum: 500,
   maxIndexNum: 2_000,
 };

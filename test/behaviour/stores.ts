@@ -45,18 +45,6 @@ export function describeStores(start: Start): void {
       },
     );
 
-    test("a topic whose queue is one of batches gets no ConsumeQueue, which Apache would refuse", async () => {
-      await fill(client, 5);
-      await client.send("B", "plain");
-      const after = await killed(broker, async (storage) => {
-        await deleteAll(storage, "consumequeue/");
-        await storage.create("batchconsumequeue/B/0/00000000000000000000", 46 * 50);
-      });
-      expect(await bodies(after)).toEqual(upTo(5));
-      await broker.stop();
-      expect(await broker.files((storage) => namesIn(storage, "consumequeue/B"))).toEqual([]);
-    });
-
     test("folders beside its files are left alone", async () => {
       const again = await restarted(broker, async (storage) => {
         await storage.create("commitlog/lost+found/x", 5);
@@ -158,8 +146,8 @@ export function describeStores(start: Start): void {
   });
 
   describe("Apache's own store (test/golden)", () => {
-    /** Topics whose ConsumeQueues have other units than ours: inner batches, and queues beside the main one. */
-    const others = /^(BatchTopic|%LMQ%)/;
+    /** Topics whose ConsumeQueues have other units than ours: queues beside the main one. */
+    const others = /^%LMQ%/;
 
     /** A broker that was started on these folders of Apache's store. */
     async function withFiles(store: GoldenStore, folders: readonly string[]) {
@@ -167,13 +155,22 @@ export function describeStores(start: Start): void {
       const sizes = {
         mappedFileSizeCommitLog: settings["mappedFileSizeCommitLog"]!,
         mappedFileSizeConsumeQueue: settings["mappedFileSizeConsumeQueue"]!,
+        mapperFileSizeBatchConsumeQueue: settings["mapperFileSizeBatchConsumeQueue"]!,
         maxHashSlotNum: settings["maxHashSlotNum"]!,
         maxIndexNum: settings["maxIndexNum"]!,
       };
       // Its timer messages, long due, would be delivered.
       const golden = (await start({ store: sizes, rules: { timerWheelEnable: false } })).broker;
       const client = await restarted(golden, async (storage) => {
-        await deleteAll(storage, "commitlog/", "consumequeue/", "config/", "index/", "checkpoint");
+        await deleteAll(
+          storage,
+          "commitlog/",
+          "consumequeue/",
+          "batchconsumequeue/",
+          "config/",
+          "index/",
+          "checkpoint",
+        );
         for (const path of folders.flatMap((folder) => goldenPaths(store, folder))) {
           await putFile(storage, path.slice(store.length + 1), goldenFile(path));
         }
@@ -200,9 +197,12 @@ export function describeStores(start: Start): void {
     }
 
     test.each(["store", "store_crc", "store_lmq", "store_timer", "store_index"] as const)(
-      "%s: the ConsumeQueues made of its CommitLog are Apache's, byte for byte",
+      "%s: the queues made of its CommitLog are Apache's, byte for byte",
       async (store) => {
-        const queues = goldenPaths(store, "consumequeue").filter((path) => !others.test(path.split("/")[2]!));
+        const folders = ["consumequeue", "batchconsumequeue"];
+        const queues = folders
+          .flatMap((folder) => goldenPaths(store, folder))
+          .filter((path) => !others.test(path.split("/")[2]!));
         expect(queues.length).toBeGreaterThan(0);
         const names = queues.map((path) => path.slice(store.length + 1));
         const ours = await opened(store, ["commitlog"], names);
@@ -231,7 +231,7 @@ export function describeStores(start: Start): void {
       "%s opens as it is, and its log, queues and index stay as they are",
       async (store) => {
         // With the extension that units of the second have addresses in.
-        const folders = ["commitlog", "consumequeue", "consumequeue_ext", "index"];
+        const folders = ["commitlog", "consumequeue", "batchconsumequeue", "consumequeue_ext", "index"];
         const paths = folders.flatMap((folder) => goldenPaths(store, folder));
         const names = paths.map((path) => path.slice(store.length + 1));
         const ours = await opened(store, folders, names);

@@ -25,19 +25,6 @@ export function describeTopics(start: Start): void {
       expect(names.filter((file) => file.includes(".."))).toEqual([]);
     });
 
-    test("one whose queues would hold whole batches takes no messages", async () => {
-      await client.send("T", "m");
-      const again = await restarted(broker, async (storage) => {
-        const topics = JSON.parse(new TextDecoder().decode(await readFile(storage, topicsFile)));
-        topics.topicConfigTable.T.attributes = { "queue.type": "BatchCQ" };
-        await putFile(storage, topicsFile, JSON.stringify(topics));
-      });
-      expect(await again.trySend("T", "m")).toMatchObject({
-        code: 13,
-        remark: expect.stringContaining("BatchCQ"),
-      });
-    });
-
     test("one that is no name in the file is left out, so that nothing is written outside the store", async () => {
       await client.send("T", "m");
       const again = await restarted(broker, async (storage) => {

@@ -44,6 +44,7 @@ export const property = {
   timerRollTimes: "TIMER_ROLL_TIMES",
   timerDeleteUniqueKey: "TIMER_DEL_UNIQKEY",
   bornTimestamp: "BORN_TIMESTAMP",
+  innerNum: "INNER_NUM",
 } as const;
 
 /** The value of a property, or undefined if there is none. */
@@ -99,6 +100,7 @@ const meaningfulNames = [
   property.timerDelaySeconds,
   property.timerDelayMs,
   property.timerDeliverMs,
+  property.innerNum,
 ].map((name) => encodeUtf8(name));
 const uniqueKeyName = encodeUtf8(property.uniqueKey);
 

@@ -2,6 +2,7 @@ import type { Entropy } from "../../ports/entropy.ts";
 import { WasmqError } from "../../ports/error.ts";
 import { decodeUtf8, encodeUtf8 } from "../../ports/text.ts";
 import type { AppendListener, StoredMessage } from "../../store/commit-log.ts";
+import { innerBatchMessagesMax } from "../../store/inner-batch.ts";
 import type { Store } from "../../store/store.ts";
 import { type BatchItem, batchItems, joinItems } from "../dedup/batch-items.ts";
 import type { DedupWindows } from "../dedup/dedup-windows.ts";
@@ -31,7 +32,7 @@ import type { SubscriptionGroups } from "../subscription-group/subscription-grou
 import { asksForTimer, type TimerParking } from "../timer/park.ts";
 import { recallHandle } from "../timer/recall-handle.ts";
 import { autoCreateTopic, isClosedToClients, transactionHalfTopic } from "../topic/system-topics.ts";
-import { perm, queueTypeAttribute, topicSysFlag } from "../topic/topic-config.ts";
+import { perm, topicSysFlag } from "../topic/topic-config.ts";
 import type { Topic, Topics } from "../topic/topics.ts";
 import { halfProperties, isHalf, transactionBits, transactionType } from "../transaction/half.ts";
 import { answerOnceSaved, OnceAnswer } from "./once-answer.ts";
@@ -64,6 +65,8 @@ export interface SentMessage {
   readonly queueOffset: number;
   /** The message's unique key, which RocketMQ's clients show as its id. */
   readonly transactionId: string | undefined;
+  /** Of a batch that became one record: its unique key. */
+  readonly batchUniqId?: string | undefined;
   /** Of a message that waits for its time: by which it can be recalled. */
   readonly recallHandle?: string | undefined;
 }
@@ -173,9 +176,19 @@ export class Send {
     let topic = sentTo;
     let queueId = sentToQueueId;
     let properties = decodeUtf8(message.properties);
+    if (hasProperty(properties, property.innerNum)) {
+      throw new WasmqError("MESSAGE_ILLEGAL", `${property.innerNum} is of records of the broker's own`);
+    }
     let key: string | undefined;
-    if (message.batch) checkBatch(message, properties);
-    else {
+    let innerBatch: number | undefined;
+    if (message.batch) {
+      checkBatch(message, properties);
+      const isInner = topic.isOfBatches && topic.dedup === undefined && hasProperty(properties, property.uniqueKey);
+      if (isInner) {
+        innerBatch = innerBatchCount(message.body);
+        properties = this.#withSystemProperties(properties);
+      }
+    } else {
       if (retryGroup === undefined) key = this.#dedup.keyOf(topic, properties);
       else {
         const deadLetters = this.#deadLetterTopic(retryGroup, message);
@@ -231,8 +244,11 @@ export class Send {
       this.#answerOnce([first], topic, transactionId, listener);
       return;
     }
-    const listening = new Sending(listener, this.#storeHostHex, queueId, transactionId, this.#topics, topic, handle);
-    this.#append(stored, storedIn, storedQueueId, properties, undefined, listening);
+    const listening = new Sending(
+      ...([listener, this.#storeHostHex, queueId, transactionId, this.#topics, topic, handle] as const),
+      innerBatch !== undefined,
+    );
+    this.#append(stored, storedIn, storedQueueId, properties, undefined, listening, innerBatch);
   }
 
   /** Those messages of a batch whose keys are not known become a batch of their own. */
@@ -327,6 +343,7 @@ export class Send {
     properties: string | Uint8Array,
     moreProperties: Uint8Array | undefined,
     listener: AppendListener,
+    innerBatch?: number,
   ): void {
     this.#store.append(
       {
@@ -342,7 +359,8 @@ export class Send {
         body: message.body,
         properties,
         moreProperties,
-        batch: message.batch,
+        batch: message.batch && innerBatch === undefined,
+        innerBatch,
       },
       queueId,
       listener,
@@ -355,9 +373,6 @@ export class Send {
       throw new WasmqError("NO_PERMISSION", `Sending message to topic[${name}] is forbidden.`);
     }
     const topic = this.#topics.find(name) ?? this.#newTopic(message);
-    if (topic.config.attributes[queueTypeAttribute] === "BatchCQ") {
-      throw new WasmqError("MESSAGE_ILLEGAL", `the topic[${name}] is of queue type BatchCQ, which is not served`);
-    }
     if ((topic.config.perm & perm.write) === 0) {
       throw new WasmqError("NO_PERMISSION", `the topic[${name}] is not writable`);
     }
@@ -434,6 +449,7 @@ class Sending implements AppendListener {
   readonly #topics: Topics;
   readonly #topic: Topic;
   readonly #recallHandle: string | undefined;
+  readonly #isInnerBatch: boolean;
 
   constructor(
     listener: SendListener,
@@ -443,8 +459,10 @@ class Sending implements AppendListener {
     topics: Topics,
     topic: Topic,
     recallHandle?: string,
+    isInnerBatch = false,
   ) {
     this.#recallHandle = recallHandle;
+    this.#isInnerBatch = isInnerBatch;
     this.#topics = topics;
     this.#topic = topic;
     this.#listener = listener;
@@ -477,9 +495,17 @@ class Sending implements AppendListener {
       queueId: this.#queueId,
       queueOffset: message.queueOffset,
       transactionId: this.#transactionId,
+      batchUniqId: this.#isInnerBatch ? this.#transactionId : undefined,
       recallHandle: this.#recallHandle,
     };
   }
+}
+
+/** How many messages stand in a body. Throws MESSAGE_ILLEGAL for one that is no batch, or has more than one record may. */
+function innerBatchCount(body: Uint8Array): number {
+  const count = batchItems(body)?.length ?? 0;
+  if (count > 0 && count <= innerBatchMessagesMax) return count;
+  throw new WasmqError("MESSAGE_ILLEGAL", `the body is no well-formed batch of 1 to ${innerBatchMessagesMax} messages`);
 }
 
 /**

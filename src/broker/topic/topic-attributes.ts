@@ -1,6 +1,13 @@
 import { dedupKeyNameCharsMax, dedupWindowSecondsMax } from "../../limits.ts";
 import { type Attribute, inRange, longMax, oneOf } from "../attributes.ts";
-import { dedupKeyAttribute, dedupWindowAttribute, queueTypeAttribute, reserveTimeAttribute } from "./topic-config.ts";
+import {
+  batchQueueType,
+  dedupKeyAttribute,
+  dedupWindowAttribute,
+  queueTypeAttribute,
+  reserveTimeAttribute,
+  simpleQueueType,
+} from "./topic-config.ts";
 
 /** What kind of messages a topic is for. */
 export const messageTypeAttribute = "message.type";
@@ -13,7 +20,7 @@ export const mixedMessageType = "MIXED";
  * only refuses to set them.
  */
 export const topicAttributes: readonly Attribute[] = [
-  { name: queueTypeAttribute, isChangeable: false, trouble: oneOf("BatchCQ", "SimpleCQ") },
+  { name: queueTypeAttribute, isChangeable: false, trouble: oneOf(batchQueueType, simpleQueueType) },
   { name: "cleanup.policy", isChangeable: false, trouble: oneOf("DELETE", "COMPACTION") },
   {
     name: messageTypeAttribute,

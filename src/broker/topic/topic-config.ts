@@ -13,6 +13,12 @@ export const topicSysFlag = { unit: 1, unitSub: 2 } as const;
 
 /** Which kind of ConsumeQueue a topic has (TopicAttributes.QUEUE_TYPE_ATTRIBUTE); SimpleCQ where nothing is said. */
 export const queueTypeAttribute = "queue.type";
+export const simpleQueueType = "SimpleCQ";
+export const batchQueueType = "BatchCQ";
+
+export function isOfBatches({ attributes }: TopicConfig): boolean {
+  return attributes[queueTypeAttribute] === batchQueueType;
+}
 
 /**
  * How many hours a topic's messages are served (TopicAttributes.TOPIC_RESERVE_TIME_ATTRIBUTE). Apache's broker goes by it where messages

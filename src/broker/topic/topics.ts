@@ -4,16 +4,21 @@ import { WasmqError } from "../../ports/error.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
 import { encodeUtf8 } from "../../ports/text.ts";
 import { type ConfigFile, type ConfigValue, otherMembers, tableIn } from "../../store/config-file.ts";
+import type { StoredQueue } from "../../store/store.ts";
 import { type DataVersion, firstVersion, nextVersion, readVersion } from "../data-version.ts";
 import { checkTopicName, isRetryOrDeadLetterTopic, isTopicName } from "../names.ts";
 import { autoCreateTopic } from "./system-topics.ts";
 import {
+  batchQueueType,
   type DedupRule,
   dedupRule,
+  isOfBatches,
   makeTopicConfig,
   perm,
+  queueTypeAttribute,
   readTopicConfig,
   reserveTimeMs,
+  simpleQueueType,
   type TopicConfig,
   topicDoubt,
   topicSysFlag,
@@ -27,6 +32,8 @@ export interface Topic {
   readonly reserveTimeMs: number | undefined;
   /** Undefined: every message is stored. */
   readonly dedup: DedupRule | undefined;
+  /** Whether its queues are BatchConsumeQueues. */
+  readonly isOfBatches: boolean;
   /** Which change of the table brought it: those up to a number are in topics.json. */
   readonly change: number;
 }
@@ -74,7 +81,7 @@ export class Topics {
    * Reads topics.json and adds those of `system` that are missing, and those that have only queues: a crash came between
    * their first message and the file.
    */
-  async load(system: readonly TopicConfig[], queues: Iterable<{ topic: string; queueId: number }>): Promise<void> {
+  async load(system: readonly TopicConfig[], queues: Iterable<StoredQueue>): Promise<void> {
     const saved = await this.#file.load((value) => firstDoubt(tableIn(value, tableMember)));
     this.#version = readVersion(saved?.["dataVersion"], this.#clock);
     this.#others = otherMembers(saved, "dataVersion", tableMember);
@@ -90,9 +97,17 @@ export class Topics {
     const missing = system.filter(isMissing);
     for (const config of missing) this.#put(config);
     const queueNums = this.#table.get(autoCreateTopic)?.config.writeQueueNums ?? 0;
-    const guessed = topicsOf(queues, Math.min(queueNums, clientsQueueNums)).filter(isMissing);
+    const found = [...queues];
+    const guessed = topicsOf(found, Math.min(queueNums, clientsQueueNums)).filter(isMissing);
     for (const config of guessed) this.#put(config);
     missing.push(...guessed);
+    for (const { topic, isOfBatches: ofBatches } of found) {
+      const known = this.#table.get(topic)?.config;
+      if (known === undefined || isOfBatches(known) === ofBatches) continue;
+      // An Apache broker opens no store whose topics are of another kind than their queues.
+      const attributes = { ...known.attributes, [queueTypeAttribute]: ofBatches ? batchQueueType : simpleQueueType };
+      missing.push(this.#put({ ...known, attributes }).config);
+    }
     if (missing.length > 0) await this.#save();
     else this.#changesSaved = this.#changes;
   }
@@ -215,6 +230,7 @@ export class Topics {
       nameBytes: encodeUtf8(config.topicName),
       reserveTimeMs: reserveTimeMs(config),
       dedup: dedupRule(config),
+      isOfBatches: isOfBatches(config),
       change: ++this.#changes,
     };
     this.#table.set(config.topicName, topic);
@@ -254,6 +270,14 @@ export class Topics {
 
 const tableMember = "topicConfigTable";
 
+/** The topics that topics.json says have BatchConsumeQueues; none, where it can't be read, which `Topics.load` tells. */
+export async function topicsOfBatches(file: ConfigFile): Promise<ReadonlySet<string>> {
+  const saved = await file.load((value) => firstDoubt(tableIn(value, tableMember))).catch(() => undefined);
+  const table = saved === undefined ? {} : tableIn(saved, tableMember);
+  const configs = Object.entries(table).map(([name, value]) => readTopicConfig(name, value));
+  return new Set(configs.filter(isOfBatches).map(({ topicName }) => topicName));
+}
+
 function firstDoubt(table: ConfigValue): string | undefined {
   for (const [name, value] of Object.entries(table)) {
     const doubt = topicDoubt(name, value);
@@ -269,7 +293,7 @@ const clientsQueueNums = 4;
  * Configs that fit queues whose topic has none. Clients may have been told of more queues than have messages, and go on to send to them:
  * they get `likely` ones, but for topics of groups, which have one.
  */
-function topicsOf(queues: Iterable<{ topic: string; queueId: number }>, likely: number): TopicConfig[] {
+function topicsOf(queues: Iterable<StoredQueue>, likely: number): TopicConfig[] {
   const queueNums = new Map<string, number>();
   for (const { topic, queueId } of queues) {
     if (isTopicName(topic) && queueId < queuesPerTopicMax) {

@@ -56,6 +56,7 @@ export interface BrowserBroker {
 export const browserGeometry = {
   mappedFileSizeCommitLog: 16 * 1024 * 1024,
   mappedFileSizeConsumeQueue: 6_000 * 20,
+  mapperFileSizeBatchConsumeQueue: 6_000 * 46,
   maxHashSlotNum: 20_000,
   maxIndexNum: 80_000,
   logWindowBytes: 64 * 1024,
@@ -147,6 +148,7 @@ class Host implements BrowserBroker, Services {
     const {
       mappedFileSizeCommitLog = browserGeometry.mappedFileSizeCommitLog,
       mappedFileSizeConsumeQueue = browserGeometry.mappedFileSizeConsumeQueue,
+      mapperFileSizeBatchConsumeQueue = browserGeometry.mapperFileSizeBatchConsumeQueue,
       maxHashSlotNum = browserGeometry.maxHashSlotNum,
       maxIndexNum = browserGeometry.maxIndexNum,
     } = store;
@@ -155,7 +157,10 @@ class Host implements BrowserBroker, Services {
     yield* exportStore(storage, {
       ...(wasMoved
         ? {}
-        : { ...this.#names, mappedFileSizeCommitLog, mappedFileSizeConsumeQueue, maxHashSlotNum, maxIndexNum }),
+        : {
+            ...{ ...this.#names, mappedFileSizeCommitLog, mappedFileSizeConsumeQueue, mapperFileSizeBatchConsumeQueue },
+            ...{ maxHashSlotNum, maxIndexNum },
+          }),
       ...(messageDelayLevel === undefined ? {} : { messageDelayLevel }),
     });
   }

@@ -43,6 +43,7 @@ export interface ObjectBrokerOptions {
 export const objectGeometry = {
   mappedFileSizeCommitLog: 16 * 1024 * 1024,
   mappedFileSizeConsumeQueue: 6_000 * 20,
+  mapperFileSizeBatchConsumeQueue: 6_000 * 46,
   maxHashSlotNum: 20_000,
   maxIndexNum: 80_000,
   logWindowBytes: 64 * 1024,

@@ -2,6 +2,7 @@ import { lookup } from "node:dns/promises";
 import { networkInterfaces, totalmem } from "node:os";
 import { stopSecondsMax } from "../../limits.ts";
 import { WasmqError } from "../../ports/error.ts";
+import { wholeUnits } from "../../ports/store-settings.ts";
 import { silentTelemetry } from "../../ports/telemetry.ts";
 import {
   type BrokerOptions,
@@ -202,8 +203,7 @@ function brokerOptionsOf({
   "brokerName" | "clusterName" | "rules" | "store" | "askedStore" | "messageDelayLevel"
 > {
   const { mappedFileSizeCommitLog, mappedFileSizeConsumeQueue, maxMessageSize, messageDelayLevel } = broker;
-  const { maxHashSlotNum, maxIndexNum } = broker;
-  const unitBytes = 20;
+  const { maxHashSlotNum, maxIndexNum, mapperFileSizeBatchConsumeQueue } = broker;
   return {
     brokerName: broker.brokerName,
     clusterName: broker.brokerClusterName,
@@ -276,9 +276,9 @@ function brokerOptionsOf({
     },
     askedStore: given({
       mappedFileSizeCommitLog,
-      // MessageStoreConfig.getMappedFileSizeConsumeQueue: whole units.
-      mappedFileSizeConsumeQueue:
-        mappedFileSizeConsumeQueue && Math.ceil(mappedFileSizeConsumeQueue / unitBytes) * unitBytes,
+      mappedFileSizeConsumeQueue: mappedFileSizeConsumeQueue && wholeUnits(mappedFileSizeConsumeQueue, 20),
+      mapperFileSizeBatchConsumeQueue:
+        mapperFileSizeBatchConsumeQueue && wholeUnits(mapperFileSizeBatchConsumeQueue, 46),
       maxHashSlotNum,
       maxIndexNum,
       maxMessageSize,

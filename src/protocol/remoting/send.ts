@@ -29,7 +29,7 @@ export const namesV1 = Object.fromEntries(Object.keys(lettersV2).map((name) => [
 /** What is answered to each send of a broker. */
 export function sentFieldsOf({ settings }: Broker): FieldNames {
   const constants = { TRACE_ON: String(settings.traceOn), MSG_REGION: settings.regionId };
-  return new FieldNames(["queueId", "queueOffset", "msgId", "transactionId", "recallHandle"], constants);
+  return new FieldNames(["queueId", "queueOffset", "msgId", "transactionId", "batchUniqId", "recallHandle"], constants);
 }
 
 /** 10 (SendMessageProcessor). */
@@ -89,8 +89,10 @@ class SendReply implements SendListener {
     this.#answer.fail(error);
   }
 
-  #reply(code: number, { messageId, queueId, queueOffset, transactionId, recallHandle }: SentMessage): void {
+  #reply(code: number, message: SentMessage): void {
+    const { messageId, queueId, queueOffset, transactionId, batchUniqId, recallHandle } = message;
+    const fields = this.#fields.of(queueId, queueOffset, messageId, transactionId, batchUniqId, recallHandle);
     if (this.#answer.isOneway) this.#answer.done();
-    else this.#answer.reply(code, this.#fields.of(queueId, queueOffset, messageId, transactionId, recallHandle));
+    else this.#answer.reply(code, fields);
   }
 }

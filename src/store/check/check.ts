@@ -20,6 +20,7 @@ import { fileNameOffset } from "../file-name.ts";
 import { LogWalk } from "../log-walk.ts";
 import type { StoreOptions } from "../options.ts";
 import { Segments } from "../segments.ts";
+import { BatchQueueCheck, type BatchQueueCheckOptions } from "./batch-queue-check.ts";
 import type { Findings } from "./findings.ts";
 import { IndexCheck } from "./index-check.ts";
 import { QueueCursor } from "./queue-cursor.ts";
@@ -54,7 +55,7 @@ class Check {
   readonly #segments: Segments;
   readonly #walk: LogWalk;
   readonly #queues = new Map<string, Map<number, QueueCursor>>();
-  readonly #ofBatches = new Set<string>();
+  readonly #batchQueues = new Map<string, BatchQueueCheck>();
   readonly #notChecked = new Set<string>();
   readonly #dispatcher: Dispatcher;
   readonly #deleted: DeletedQueues;
@@ -90,7 +91,7 @@ class Check {
     this.#walk = new LogWalk(this.#context, this.#segments, this.#window);
     const crc32 = (bytes: Uint8Array): number => core.crc32(bytes);
     this.#deleted = new DeletedQueues(new ConfigFile(storage, silentTelemetry, crc32, deletedQueuesFile));
-    this.#dispatcher = new Dispatcher(options, (topic) => this.#ofBatches.has(topic));
+    this.#dispatcher = new Dispatcher(options);
   }
 
   async run(): Promise<Checked> {
@@ -128,6 +129,10 @@ class Check {
     for (const { from, to, state } of this.#damaged) await this.#findDamage(from, to, state);
     await this.#findTail(end);
     for (const queues of this.#queues.values()) for (const queue of queues.values()) await this.#finish(queue, end);
+    for (const queue of this.#batchQueues.values()) {
+      await queue.finish(end, this.#durableEnd);
+      this.#units += queue.units;
+    }
     const { storeTimestamp } = this.#lastRecord;
     if (this.#lostEnd > end) this.#damaged.push({ from: end, to: this.#lostEnd, state: "bad-magic", storeTimestamp });
     if (checkpoint !== undefined) await this.#checkCheckpoint(checkpoint, end);
@@ -139,9 +144,9 @@ class Check {
       units: this.#units,
       uncovered: { ...this.#uncovered, ranges: this.#uncoveredRanges },
       damaged: this.#damaged,
-      ends: [...this.#queues].flatMap(([topic, queues]) =>
-        [...queues.values()].map(({ queueId, next }) => ({ topic, queueId, end: next })),
-      ),
+      ends: [...Array.from(this.#queues.values(), (queues) => [...queues.values()]), [...this.#batchQueues.values()]]
+        .flat()
+        .map(({ topic, queueId, next }) => ({ topic, queueId, end: next })),
     };
   }
 
@@ -155,29 +160,25 @@ class Check {
   }
 
   #loadQueues(): void {
-    const { mappedFileSizeConsumeQueue: fileSize } = this.#context.options;
     const byQueue = new Map<string, FileStat[]>();
     for (const stat of this.#stats) {
-      const ofBatches = /^batchconsumequeue\/([^/]+)\//.exec(stat.name);
-      if (ofBatches !== null) this.#ofBatches.add(ofBatches[1]!);
       const extended = /^consumequeue_ext\/([^/]+)\//.exec(stat.name);
       if (extended !== null) this.#extended.add(extended[1]!);
-      const path = /^consumequeue\/([^/]+)\/(\d{1,9})\/[^/]+$/.exec(stat.name);
+      const path = /^((?:batch)?consumequeue)\/([^/]+)\/(\d{1,9})\/[^/]+$/.exec(stat.name);
       if (path === null) continue;
-      if (isBesideMainQueue(path[1]!)) {
-        this.#notChecked.add(path[1]!);
+      if (isBesideMainQueue(path[2]!)) {
+        this.#notChecked.add(path[2]!);
         continue;
       }
-      const key = `${path[1]}/${Number(path[2])}`;
+      const key = `${path[1]}/${path[2]}/${Number(path[3])}`;
       const files = byQueue.get(key);
       if (files === undefined) byQueue.set(key, [stat]);
       else files.push(stat);
     }
-    for (const topic of [...this.#ofBatches, ...this.#notChecked]) {
-      const what = this.#ofBatches.has(topic) ? "one of inner batches" : "one beside the main one";
+    for (const topic of this.#notChecked) {
       this.#found("QUEUE_NOT_CHECKED", {
         topic,
-        detail: `the queue is ${what}: its units and records are not compared`,
+        detail: "the queue is one beside the main one: its units and records are not compared",
       });
     }
     this.#pieceBytes = Math.max(
@@ -185,7 +186,10 @@ class Check {
       Math.min(checkedUnitBytesPerQueueMax, Math.floor(checkedUnitBytesMax / Math.max(1, byQueue.size))),
     );
     for (const [key, files] of byQueue) {
-      const slash = key.lastIndexOf("/");
+      const [folder, topic, queueId] = key.split("/") as [string, string, string];
+      const ofBatches = folder === "batchconsumequeue";
+      const sizeKey = ofBatches ? "mapperFileSizeBatchConsumeQueue" : "mappedFileSizeConsumeQueue";
+      const fileSize = this.#context.options[sizeKey];
       const usable: FileStat[] = [];
       const lastWithBytes = files.findLastIndex(({ sizeBytes }) => sizeBytes > 0);
       for (const [i, stat] of files.entries()) {
@@ -196,14 +200,15 @@ class Check {
             : stat.sizeBytes === 0 && i > lastWithBytes
               ? undefined
               : stat.sizeBytes !== fileSize
-                ? `it has ${stat.sizeBytes} bytes, but mappedFileSizeConsumeQueue is ${fileSize}`
+                ? `it has ${stat.sizeBytes} bytes, but ${sizeKey} is ${fileSize}`
                 : usable.length > 0 && start !== fileNameOffset(usable.at(-1)!.name)! + fileSize
                   ? "it does not follow the file before it"
                   : undefined;
         if (wrong !== undefined) this.#found("QUEUE_FILE_UNUSABLE", { file: stat.name, detail: wrong });
         else if (stat.sizeBytes > 0) usable.push(stat);
       }
-      this.#queue(key.slice(0, slash), Number(key.slice(slash + 1)), usable);
+      if (ofBatches) this.#batchQueue(topic, Number(queueId), usable);
+      else this.#queue(topic, Number(queueId), usable);
     }
   }
 
@@ -234,6 +239,27 @@ class Check {
     return queue;
   }
 
+  #batchQueue(topic: string, queueId: number, files: readonly FileStat[] = []): BatchQueueCheck {
+    const key = `${topic}/${queueId}`;
+    let queue = this.#batchQueues.get(key);
+    if (queue === undefined) {
+      const given: BatchQueueCheckOptions = {
+        ...{ context: this.#context, findings: this.#findings, logMin: this.#segments.minOffset },
+        onLost: (unit) => this.#noteLost(unit),
+      };
+      queue = new BatchQueueCheck(given, topic, queueId, files);
+      this.#batchQueues.set(key, queue);
+      this.#queueCount++;
+    }
+    return queue;
+  }
+
+  /** Whether a record's queue is a BatchConsumeQueue. */
+  #isOfBatches({ topic, queueId, isInnerBatch }: Dispatched): boolean {
+    if (isInnerBatch || this.#batchQueues.has(`${topic}/${queueId}`)) return true;
+    return !this.#queues.has(topic) && this.#context.options.isOfBatches?.(topic) === true;
+  }
+
   async #compare(scan: Scan, base: number): Promise<void> {
     this.#index?.take(scan, this.#window, base);
     const records: Dispatched[] = [];
@@ -262,7 +288,9 @@ class Check {
     this.#walked += scan.stoppedAt;
     // The scan is not there any more once anything is waited for.
     for (const record of records) {
-      const compared = this.#compareOne(record);
+      const compared = this.#isOfBatches(record)
+        ? this.#batchQueue(record.topic, record.queueId).compare(record)
+        : this.#compareOne(record);
       if (compared !== undefined) await compared;
     }
     await this.#index?.compare();
@@ -400,7 +428,7 @@ class Check {
     const { topic, queueId } = queue;
     const { physicalOffset, size } = unit;
     const isDamaged = this.#isDamaged(physicalOffset);
-    if (physicalOffset < this.#tailEnd) this.#lostEnd = Math.max(this.#lostEnd, physicalOffset + size);
+    this.#noteLost(unit);
     this.#found("MESSAGE_LOST", {
       ...queue.place(queueOffset),
       ...{ topic, queueId, queueOffset, physicalOffset, bytes: size },
@@ -408,6 +436,10 @@ class Check {
         ? "its record is damaged"
         : "no record of the CommitLog is this message; its unit leads elsewhere",
     });
+  }
+
+  #noteLost({ physicalOffset, size }: { physicalOffset: number; size: number }): void {
+    if (physicalOffset < this.#tailEnd) this.#lostEnd = Math.max(this.#lostEnd, physicalOffset + size);
   }
 
   /** What a queue's files hold behind the last record of the log. */

@@ -1,6 +1,6 @@
 import type { Core, Region } from "../../core/core.ts";
 import { filledRecordBytesMax } from "../../limits.ts";
-import type { Checked, Finding } from "../../ports/check.ts";
+import type { Checked, Finding, FindingCode } from "../../ports/check.ts";
 import type { LogStorage } from "../../ports/log-storage.ts";
 import { encodeUtf8 } from "../../ports/text.ts";
 import { checkpointBytes, checkpointFile } from "../checkpoint.ts";
@@ -182,8 +182,15 @@ class LogFiller {
   }
 }
 
+/** A BatchConsumeQueue is looked through by halving: one wrong unit hides others, so that all are made anew. */
+const rebuiltWhole: ReadonlySet<FindingCode> = new Set(["UNIT_MISSING", "UNIT_WRONG", "UNIT_STRAY", "MESSAGE_LOST"]);
+
 async function takeAwayQueueFiles(storage: LogStorage, findings: readonly Finding[], told: Told): Promise<void> {
-  const unusable = findings.flatMap(({ code, file }) => (code === "QUEUE_FILE_UNUSABLE" ? [file!] : []));
+  const unusable = findings.flatMap(({ code, file }) =>
+    code === "QUEUE_FILE_UNUSABLE" || (rebuiltWhole.has(code) && file?.startsWith("batchconsumequeue/") === true)
+      ? [file!]
+      : [],
+  );
   const folders = new Set(unusable.map((file) => file.slice(0, file.lastIndexOf("/") + 1)));
   for (const folder of folders) {
     for (const { name } of await storage.list(folder.slice(0, -1))) await storage.delete(name);
