@@ -27,7 +27,11 @@ export function messagesOfBatch(properties: string | Uint8Array): number | undef
   return messages > 0 && messages <= innerBatchMessagesMax ? messages : undefined;
 }
 
+export function isInnerBatch({ sysFlag }: Pick<DecodedRecord, "sysFlag">): boolean {
+  return (sysFlag & innerBatchFlag) !== 0;
+}
+
 /** How many messages a record holds. */
-export function messagesIn({ sysFlag, properties }: DecodedRecord): number {
-  return (sysFlag & innerBatchFlag) === 0 ? 1 : (messagesOfBatch(properties) ?? 1);
+export function messagesIn(record: DecodedRecord): number {
+  return isInnerBatch(record) ? (messagesOfBatch(record.properties) ?? 1) : 1;
 }

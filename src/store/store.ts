@@ -360,6 +360,17 @@ export class Store {
     return this.#queues.find(topic, queueId)?.unitAt(offset);
   }
 
+  /**
+   * The offset, or where messages go on behind the record that begins right before it: a batch in one record is handed out, and acknowledged, by
+   * the offset of its first message.
+   */
+  async behindRecord(topic: string, queueId: number, offset: number): Promise<number> {
+    const queue = this.#queues.find(topic, queueId);
+    if (!(queue instanceof BatchConsumeQueue)) return offset;
+    const unit = await queue.unitAt(offset - 1);
+    return unit?.queueOffset === offset - 1 ? offset - 1 + unit.messages : offset;
+  }
+
   /** Where the next message will stand in the CommitLog, or behind that. */
   get end(): number {
     return this.#log.committedEnd;

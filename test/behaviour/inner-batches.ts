@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { LogStorage } from "../../src/ports/log-storage.ts";
+import { pop, poppedOf } from "../lib/popping.ts";
 import {
   type Answer,
   encodeBatch,
@@ -175,6 +176,66 @@ export function describeInnerBatches(start: Start): void {
       expect(await client.trySend(topic, "a", { sysFlag: 0x80 })).toMatchObject({ code: 13 });
       expect(await client.trySend(topic, "a", { properties: { INNER_NUM: "5" } })).toMatchObject({ code: 13 });
       expect(await client.trySend("T", "a", { properties: { INNER_NUM: "5" } })).toMatchObject({ code: 13 });
+    });
+
+    test("a batch is popped and acknowledged by its first offset, and what is not acknowledged comes again one by one", async () => {
+      await sendBatch(client, ["a", "b", "c"]);
+      await sendBatch(client, ["d", "e"]);
+      const first = poppedOf("G", succeeded(await pop(client, "G", topic, { invisibleMs: 1_500, max: 5 })));
+      expect(first.map(({ queueOffset }) => queueOffset)).toEqual([0, 3]);
+      const { queueOffset, handle } = first[1]!;
+      const ack = { consumerGroup: "G", topic, queueId: "0", offset: String(queueOffset), extraInfo: handle };
+      succeeded(await client.request(200_051, ack));
+      const again: string[] = [];
+      while (again.length < 3) {
+        const answer = await pop(client, "G", topic, { pollMs: 20_000 });
+        if (answer.code !== 0) continue;
+        for (const message of poppedOf("G", answer)) {
+          again.push(message.body);
+          expect(message).toMatchObject({ realTopic: `%RETRY%G_${topic}`, reconsumeTimes: 1 });
+          expect(message.properties).toMatchObject({ UNIQ_KEY: `K-${message.body}`, ORIGIN_GROUP: "G" });
+          expect(message.sysFlag & batchFlags).toBe(0);
+        }
+      }
+      expect(again.sort()).toEqual(["a", "b", "c"]);
+    });
+
+    test("in order the batch behind an acknowledged one is next", async () => {
+      await sendBatch(client, ["a", "b", "c"]);
+      await sendBatch(client, ["d", "e"]);
+      for (const [offset, count] of [
+        [0, 1],
+        [3, 1],
+      ]) {
+        const [message, ...more] = poppedOf("G", succeeded(await pop(client, "G", topic, { order: true, max: 1 })));
+        expect([message!.queueOffset, more.length + 1]).toEqual([offset, count]);
+        const fields = { consumerGroup: "G", topic, queueId: "0", offset: String(offset), extraInfo: message!.handle };
+        succeeded(await client.request(200_051, fields));
+      }
+    });
+
+    test("a batch is not sent back whole: its client sends back the one message of it that failed", async () => {
+      await sendBatch(client, ["a", "b", "c"]);
+      const fields = {
+        offset: "0",
+        group: "G",
+        delayLevel: "1",
+        originMsgId: "K-b",
+        originTopic: topic,
+        unitMode: "false",
+      };
+      const refused = await client.request(36, { ...fields, maxReconsumeTimes: "16" });
+      expect(refused).toMatchObject({ code: 1, remark: expect.stringContaining("MESSAGE_ILLEGAL") });
+    });
+
+    test("a batch is neither delayed nor of a transaction", async () => {
+      for (const i of ["DELAY\u00013\u0002", "TIMER_DELAY_MS\u00013000\u0002"]) {
+        expect((await sendBatch(client, ["a"], { i: `UNIQ_KEY\u0001K\u0002${i}` })).code).toBe(13);
+      }
+      expect((await sendBatch(client, ["a"], { f: "4" })).code).toBe(13);
+      const claims = "UNIQ_KEY\u0001K\u0002INNER_NUM\u00019\u0002INNER_BASE\u00017\u0002";
+      expect((await sendBatch(client, ["a", "b"], { i: claims })).fields["queueOffset"]).toBe("0");
+      expect(messagesOf(await pull(client, 0)).flatMap(unwrapped)).toHaveLength(2);
     });
 
     test("an offset by time is that of a batch's first message, or its last", async () => {

@@ -45,6 +45,7 @@ export const property = {
   timerDeleteUniqueKey: "TIMER_DEL_UNIQKEY",
   bornTimestamp: "BORN_TIMESTAMP",
   innerNum: "INNER_NUM",
+  innerBase: "INNER_BASE",
 } as const;
 
 /** The value of a property, or undefined if there is none. */

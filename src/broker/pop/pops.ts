@@ -294,6 +294,7 @@ export class Pops {
     const { pop } = held;
     const { topic, queueId } = queue;
     let offset = this.#queues.offset(pop.group, queue) ?? (await this.#begin(pop, queue));
+    if (pop.isOrderly) offset = await this.#store.behindRecord(topic, queueId, offset);
     let got = await this.#get(held, queue, offset, taken);
     const { status, nextOffset } = got;
     if (status === "OFFSET_TOO_SMALL" || status === "OFFSET_OVERFLOW_BADLY" || status === "OFFSET_FOUND_NULL") {

@@ -3,7 +3,9 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
 import type { AppendListener } from "../../store/commit-log.ts";
 import type { Due, DueQueue } from "../../store/due-queue.ts";
+import { innerBatchFlag, isInnerBatch, needUnwrapFlag } from "../../store/inner-batch.ts";
 import type { DecodedRecord, Store } from "../../store/store.ts";
+import { batchItems, joinItems, withProperties } from "../message/batch-items.ts";
 import { getProperty, hasProperty, property, setProperty } from "../message/properties.ts";
 import { type PopRetryVersion, poppedTopicOf, popRetryFlagOf, popRetryTopicOf } from "../names.ts";
 import type { ConsumerOffsets } from "../offset/consumer-offsets.ts";
@@ -293,27 +295,35 @@ export class Revival {
     }
     properties = setProperty(properties, property.originGroup, check.group);
     const { storeHost } = this.#settings;
+    // The retry topic has no queue for batches: each message of one comes again by itself.
+    const items = isInnerBatch(message) ? batchItems(message.body) : undefined;
+    const added = { [property.firstPopTime]: String(check.popTimeMs), [property.originGroup]: check.group };
+    const singles = items?.map((item) => withProperties(item, withAll(item.properties, added)) ?? item);
     return kept((listener) =>
       this.#store.append(
         {
           topic: config.topicName,
           topicBytes: nameBytes,
           flag: message.flag,
-          sysFlag: message.sysFlag,
+          sysFlag: message.sysFlag & ~(innerBatchFlag | needUnwrapFlag),
           bornTimestamp: message.bornTimestamp,
           bornHost: storeHost,
           storeHost,
           reconsumeTimes: message.reconsumeTimes + (check.suspend ? 0 : 1),
           preparedTransactionOffset: 0,
-          body: message.body,
+          body: singles === undefined ? message.body : joinItems(singles),
           properties,
-          batch: false,
+          batch: singles !== undefined,
         },
         0,
         listener,
       ),
     );
   }
+}
+
+function withAll(properties: string, added: Readonly<Record<string, string>>): string {
+  return Object.entries(added).reduce((known, [name, value]) => setProperty(known, name, value), properties);
 }
 
 /** Ends when what is appended is kept. Throws as `Store.append` does. */

@@ -1,5 +1,6 @@
 import type { Entropy } from "../../ports/entropy.ts";
 import { WasmqError } from "../../ports/error.ts";
+import { isInnerBatch } from "../../store/inner-batch.ts";
 import type { Store } from "../../store/store.ts";
 import type { DelayLevels } from "../delay/delay-levels.ts";
 import { delayLevelOf, park } from "../delay/park.ts";
@@ -75,6 +76,11 @@ export class SendBacks {
     }
     const message = await this.#store.recordAt(offset);
     if (message === undefined) throw new WasmqError("SYSTEM_ERROR", `look message by offset failed, ${offset}`);
+
+    // Its client sends the one message of it that failed to the retry topic itself then.
+    if (isInnerBatch(message)) {
+      throw new WasmqError("SYSTEM_ERROR", `MESSAGE_ILLEGAL: at ${offset} stands a batch of messages in one record`);
+    }
 
     let { properties } = message;
     if (getProperty(properties, property.retryTopic) === undefined) {

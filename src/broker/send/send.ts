@@ -4,11 +4,11 @@ import { decodeUtf8, encodeUtf8 } from "../../ports/text.ts";
 import type { AppendListener, StoredMessage } from "../../store/commit-log.ts";
 import { innerBatchMessagesMax } from "../../store/inner-batch.ts";
 import type { Store } from "../../store/store.ts";
-import { type BatchItem, batchItems, joinItems } from "../dedup/batch-items.ts";
 import type { DedupWindows } from "../dedup/dedup-windows.ts";
 import type { FirstMessage } from "../dedup/first-message.ts";
 import type { DelayLevels } from "../delay/delay-levels.ts";
 import { checkDelayLevel, delayLevelOf, park } from "../delay/park.ts";
+import { type BatchItem, batchItems, joinItems } from "../message/batch-items.ts";
 import { hostHex, offsetMessageId } from "../message/message-id.ts";
 import {
   getProperty,
@@ -176,19 +176,22 @@ export class Send {
     let topic = sentTo;
     let queueId = sentToQueueId;
     let properties = decodeUtf8(message.properties);
-    if (hasProperty(properties, property.innerNum)) {
-      throw new WasmqError("MESSAGE_ILLEGAL", `${property.innerNum} is of records of the broker's own`);
-    }
     let key: string | undefined;
     let innerBatch: number | undefined;
     if (message.batch) {
       checkBatch(message, properties);
       const isInner = topic.isOfBatches && topic.dedup === undefined && hasProperty(properties, property.uniqueKey);
       if (isInner) {
+        if (asksForTimer(properties)) throw new WasmqError("MESSAGE_ILLEGAL", "a batch can't be delayed");
         innerBatch = innerBatchCount(message.body);
+        // Set for the record when its offset is known.
+        for (const name of [property.innerNum, property.innerBase]) properties = removeProperty(properties, name);
         properties = this.#withSystemProperties(properties);
       }
     } else {
+      if (hasProperty(properties, property.innerNum)) {
+        throw new WasmqError("MESSAGE_ILLEGAL", `${property.innerNum} is of records of the broker's own`);
+      }
       if (retryGroup === undefined) key = this.#dedup.keyOf(topic, properties);
       else {
         const deadLetters = this.#deadLetterTopic(retryGroup, message);
