@@ -104,9 +104,13 @@ final class Clients implements AutoCloseable {
         consumer.getDefaultMQPushConsumerImpl().persistConsumerOffset();
     }
 
-    /** Ends when the broker knows that all of the topic is consumed. */
+    /**
+     * Ends when the broker knows that all of the topic is consumed, and goes on knowing it: a pull, or the client's timer, may have read an
+     * offset before the last messages were consumed, and commit it later.
+     */
     private void untilCommitted() throws Exception {
         long end = System.currentTimeMillis() + 60_000;
+        int looks = 0;
         while (true) {
             DefaultMQPushConsumerImpl impl = consumer.getDefaultMQPushConsumerImpl();
             impl.persistConsumerOffset();
@@ -115,13 +119,14 @@ final class Clients implements AutoCloseable {
             for (MessageQueue queue : queues) {
                 isKnown &= impl.getOffsetStore().readOffset(queue, ReadOffsetType.READ_FROM_STORE) == consumer.maxOffset(queue);
             }
-            if (isKnown) {
+            looks = isKnown ? looks + 1 : 0;
+            if (looks == 4) {
                 return;
             }
             if (System.currentTimeMillis() > end) {
                 throw new IllegalStateException("the broker does not know how far " + queues + " are");
             }
-            Thread.sleep(50);
+            Thread.sleep(250);
         }
     }
 
