@@ -124,7 +124,10 @@ export class BatchConsumeQueue implements Queue {
       let valid = 0;
       for (let at = 0; at < bytes.length; at += batchUnitBytes, valid++) {
         const { physicalOffset, size, queueOffset, messages } = decodeBatchUnit(bytes, at);
-        const goesOn = physicalOffset >= this.physicalEnd && queueOffset >= this.maxOffset;
+        const goesOn =
+          physicalOffset >= this.physicalEnd &&
+          queueOffset >= this.maxOffset &&
+          (this.maxOffset === 0 || queueOffset - this.maxOffset <= lostUnitsMax);
         if (size <= 0 || messages <= 0 || !goesOn || !Number.isSafeInteger(physicalOffset + queueOffset)) break;
         this.physicalEnd = physicalOffset + size;
         this.maxOffset = queueOffset + messages;
@@ -169,6 +172,22 @@ export class BatchConsumeQueue implements Queue {
     this.#append(record);
     this.nextOffset = this.maxOffset;
     return "appended";
+  }
+
+  /** Puts right where the record of the unit at `offset` stands, and its tags code, in memory and in its file, where it lasts with the next flush. */
+  async correct(
+    offset: number,
+    physicalOffset: number,
+    size: number,
+    tagsHigh: number,
+    tagsLow: number,
+  ): Promise<void> {
+    const index = await this.#firstBehind(offset);
+    const unit = await this.#unit(index);
+    if (unit === undefined) return;
+    const end = this.#files.end;
+    if ((index + 1) * batchUnitBytes === end) this.physicalEnd = physicalOffset + size;
+    await this.#files.correct(index * batchUnitBytes, encode({ ...unit, physicalOffset, size, tagsHigh, tagsLow }));
   }
 
   async dropFrom(physicalOffset: number): Promise<void> {

@@ -211,9 +211,9 @@ export class Reader {
     maxOffset: number,
     batches?: readonly BatchUnit[],
   ): Eventually<GetResult> {
-    const doubted = batches === undefined ? this.#nearMatches(units, limits) : none;
+    const doubted = this.#nearMatches(units, limits);
     if (doubted.length > 0) {
-      const queueOffsets = Array.from(doubted, (index) => offset + index);
+      const queueOffsets = Array.from(doubted, (index) => batches?.[index]?.queueOffset ?? offset + index);
       const unproved = queueOffsets.filter((at) => !this.#healer.isProved(queue, at));
       if (unproved.length > 0) {
         return this.#proved(queue, unproved).then(() => this.#get(queue, offset, limits));

@@ -9,6 +9,7 @@ import type { DeletedQueues } from "./deleted-queues.ts";
 import { type Dispatched, Dispatcher } from "./dispatcher.ts";
 import { offsetFileName } from "./file-name.ts";
 import type { IndexService } from "./index-service.ts";
+import { messagesIn } from "./inner-batch.ts";
 import { LogWalk } from "./log-walk.ts";
 import type { QueueTable } from "./queue-table.ts";
 import type { Segment, Segments } from "./segments.ts";
@@ -116,6 +117,7 @@ export class Recovery {
         "there are ConsumeQueues but no CommitLog: bring its files back, or remove the folder consumequeue",
       );
     }
+    for (const queue of this.#queues.all()) if (queue instanceof BatchConsumeQueue) await this.#proveLast(queue);
     const trusted = clean || (await this.#isSound(checkpoint)) ? checkpoint : noCheckpoint;
     let start = await this.#startIndex(dispatchedEnd, trusted, clean);
     if (!clean || this.#index?.isCut === true) start = this.#backToIndex(start);
@@ -333,8 +335,9 @@ export class Recovery {
         continue;
       }
       if (queue.isCutShort) {
-        // Where it goes on is told by records before this one.
-        if (queueOffset > queue.maxOffset && !this.#isWhole) continue;
+        // Where it goes on is told by records before this one. The last unit of a BatchConsumeQueue may be the one that is wrong.
+        const isTold = queueOffset <= queue.maxOffset && queue instanceof ConsumeQueue;
+        if (!isTold && !this.#isWhole) continue;
         queue.isCutShort = false;
       }
       if (queue instanceof BatchConsumeQueue) {
@@ -385,6 +388,17 @@ export class Recovery {
     await this.#relieveIndex();
     if (queueTails.unwrittenBytes > unwrittenBytesMax) {
       for (const queue of this.#queues.all()) if (queue.dirtyBytes > 0) await queue.writeOut();
+    }
+  }
+
+  /** Where the next message of a BatchConsumeQueue gets its offset from: a last unit that its record does not bear out has all be made again. */
+  async #proveLast(queue: BatchConsumeQueue): Promise<void> {
+    const last = await queue.unitAt(queue.maxOffset - 1);
+    if (last === undefined) return;
+    const record = await this.#recordAt(last.physicalOffset, last.size);
+    const isIts = record?.topic === queue.topic && record.queueId === queue.queueId;
+    if (!isIts || record.queueOffset !== last.queueOffset || messagesIn(record) !== last.messages) {
+      queue.isCutShort = true;
     }
   }
 

@@ -1,5 +1,6 @@
 import type { DecodedRecord } from "../core/core.ts";
 import { lostMessagesKnownMax } from "../limits.ts";
+import type { BatchConsumeQueue } from "./batch-consume-queue.ts";
 import { blankUnitSize, ConsumeQueue, isBesideMainQueue } from "./consume-queue.ts";
 import type { StoreContext } from "./context.ts";
 import { type Dispatched, Dispatcher } from "./dispatcher.ts";
@@ -12,6 +13,8 @@ const neighboursMax = 16;
 
 /** What is read at a time, unless a record takes more. */
 const pieceBytes = 256 * 1024;
+
+type HealedQueue = ConsumeQueue | BatchConsumeQueue;
 
 interface Found {
   readonly physicalOffset: number;
@@ -41,19 +44,14 @@ export class UnitHealer {
   }
 
   /** Whether the unit leads to its message now. Never rejects: what can't be read can't be served. */
-  heal(queue: Queue, offset: number): Promise<boolean> {
+  heal(queue: HealedQueue, offset: number): Promise<boolean> {
     const key = keyOf(queue, offset);
     if (this.#lost.has(key) || isBesideMainQueue(queue.topic)) return Promise.resolve(false);
-    if (!(queue instanceof ConsumeQueue)) {
-      // What a unit says of its offsets is what it is found by: only the CommitLog tells which are right (Recovery).
-      remember(this.#lost, key);
-      const { topic, queueId } = queue;
-      this.#context.telemetry.log("error", "a damaged record is not served", { topic, queueId, offset });
-      return Promise.resolve(false);
-    }
     const healed = this.#turn.then(async () => {
       if (this.#lost.has(key)) return false;
-      const outcome = await this.#heal(queue, offset);
+      const outcome = await (queue instanceof ConsumeQueue
+        ? this.#heal(queue, offset)
+        : this.#healBatch(queue, offset));
       if (outcome === "lost") remember(this.#lost, key);
       return outcome === "healed";
     });
@@ -71,9 +69,8 @@ export class UnitHealer {
   }
 
   /** Compares a unit's tags code with its record's, and puts it right: whoever filters does not read what does not match. Never rejects. */
-  async prove(queue: Queue, offset: number): Promise<void> {
+  async prove(queue: HealedQueue, offset: number): Promise<void> {
     remember(this.#proved, keyOf(queue, offset));
-    if (!(queue instanceof ConsumeQueue)) return;
     const { telemetry } = this.#context;
     try {
       const unit = await queue.unitAt(offset);
@@ -127,6 +124,29 @@ export class UnitHealer {
     return "healed";
   }
 
+  /** The same for the unit of a batch in one record, by its first offset. Which offsets it says it has only recovery can prove. */
+  async #healBatch(queue: BatchConsumeQueue, offset: number): Promise<"healed" | "sound" | "lost"> {
+    const { telemetry } = this.#context;
+    const { topic, queueId } = queue;
+    const unit = await queue.unitAt(offset);
+    if (unit === undefined) return "lost";
+    const before = await queue.unitAt(offset - 1);
+    const after = await queue.unitAt(offset + unit.messages);
+    const begin = before === undefined ? this.#segments.minOffset : before.physicalOffset + before.size;
+    const record = await this.#search(queue, offset, begin, after?.physicalOffset ?? this.#logEnd());
+    if (record === undefined) {
+      if (unit.physicalOffset >= this.#segments.minOffset) {
+        const said = { topic, queueId, offset, physicalOffset: unit.physicalOffset };
+        telemetry.log("error", "a damaged record is not served", said);
+      }
+      return "lost";
+    }
+    if (record.physicalOffset === unit.physicalOffset && record.size === unit.size) return "sound";
+    await queue.correct(offset, record.physicalOffset, record.size, record.tagsHigh, record.tagsLow);
+    telemetry.log("warn", "a unit of a ConsumeQueue was wrong and is put right", { topic, queueId, offset });
+    return "healed";
+  }
+
   /** The nearest message, before or behind an offset, that its unit leads to. */
   async #neighbour(queue: ConsumeQueue, offset: number, step: 1 | -1): Promise<Found | undefined> {
     for (let i = 1; i <= neighboursMax; i++) {
@@ -155,7 +175,7 @@ export class UnitHealer {
   }
 
   /** Looks for the message among the records that begin in [from, to), and over what is damaged between them. */
-  async #search(queue: ConsumeQueue, offset: number, from: number, to: number): Promise<Dispatched | undefined> {
+  async #search(queue: HealedQueue, offset: number, from: number, to: number): Promise<Dispatched | undefined> {
     const { core, recordWindow } = this.#context;
     let wanted = pieceBytes;
     for (let at = from; at < to; ) {

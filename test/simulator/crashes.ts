@@ -217,8 +217,12 @@ export class Crashes<Known> {
   }
 
   async #repair(disk: Disk): Promise<void> {
-    const { mappedFileSizeCommitLog, mappedFileSizeConsumeQueue, maxHashSlotNum, maxIndexNum } = this.#options;
-    const settings = { mappedFileSizeCommitLog, mappedFileSizeConsumeQueue, maxHashSlotNum, maxIndexNum };
+    const { mappedFileSizeCommitLog, mappedFileSizeConsumeQueue, mapperFileSizeBatchConsumeQueue } = this.#options;
+    const { maxHashSlotNum, maxIndexNum } = this.#options;
+    const settings = {
+      ...{ mappedFileSizeCommitLog, mappedFileSizeConsumeQueue, mapperFileSizeBatchConsumeQueue },
+      ...{ maxHashSlotNum, maxIndexNum },
+    };
     await repairStore(this.#portsOn(disk), { settings });
   }
 
@@ -377,7 +381,7 @@ const hosts = Uint8Array.of(127, 0, 0, 1, 0, 0, 0x2a, 0x9f);
 export function append(
   store: Store,
   clock: Clock,
-  { id, topic, queueId, body, properties }: Send,
+  { id, topic, queueId, body, properties, messages }: Send,
   listener: Parameters<Store["append"]>[2],
   batch?: Uint8Array,
 ): void {
@@ -394,6 +398,7 @@ export function append(
     body: batch ?? body,
     properties: batch === undefined ? properties : new Uint8Array(0),
     batch: batch !== undefined,
+    innerBatch: messages > 1 ? messages : undefined,
   };
   store.append(message, queueId, listener);
 }

@@ -21,6 +21,7 @@ const crcPropertyBytes = 20;
 const fileKinds = [
   "unit",
   "behind the units",
+  "batch unit",
   "index header",
   "index slot",
   "index entry",
@@ -82,9 +83,15 @@ export function flipOf(disk: Disk, found: readonly Send[], options: StoreOptions
   return from === to ? undefined : { what, file, at: within + from + random.below(to - from), bit, send };
 }
 
+function folderOf(what: FileKind): string {
+  if (what.startsWith("index")) return "index";
+  if (what.startsWith("config")) return "config";
+  return what === "batch unit" ? "batchconsumequeue" : "consumequeue";
+}
+
 /** As the formats of Apache have it: units of 20 bytes; a header of 40 with the count of entries at 36, slots of 4 bytes, entries of 20. */
 function flipOfFile(what: FileKind, disk: Disk, options: StoreOptions, bit: number, random: Random): Flip | undefined {
-  const folder = what.startsWith("index") ? "index" : what.startsWith("config") ? "config" : "consumequeue";
+  const folder = folderOf(what);
   const files = disk.list(folder).filter(({ name }) => {
     if (folder === "config") return name.endsWith(what === "config" ? ".json" : ".json.bak");
     return folder !== "index" || !name.endsWith(".tmp");
@@ -99,9 +106,11 @@ function flipOfFile(what: FileKind, disk: Disk, options: StoreOptions, bit: numb
   const entriesAt = slotsAt + 4 * options.maxHashSlotNum;
   switch (what) {
     case "unit":
-      return between(0, unitsEnd(disk, name, sizeBytes));
+      return between(0, unitsEnd(disk, name, sizeBytes, 20));
+    case "batch unit":
+      return between(0, unitsEnd(disk, name, sizeBytes, 46));
     case "behind the units":
-      return between(unitsEnd(disk, name, sizeBytes), sizeBytes);
+      return between(unitsEnd(disk, name, sizeBytes, 20), sizeBytes);
     case "index header":
       return between(0, slotsAt);
     case "index slot":
@@ -141,10 +150,10 @@ function longAt(disk: Disk, file: string, at: number): number {
   return numberAt(disk, file, at) * 2 ** 32 + (numberAt(disk, file, at + 4) >>> 0);
 }
 
-function unitsEnd(disk: Disk, file: string, sizeBytes: number): number {
+function unitsEnd(disk: Disk, file: string, sizeBytes: number, unitBytes: number): number {
   const bytes = new Uint8Array(sizeBytes);
   disk.read(file, 0, bytes);
-  return 20 * Math.ceil((bytes.findLastIndex((byte) => byte !== 0) + 1) / 20);
+  return unitBytes * Math.ceil((bytes.findLastIndex((byte) => byte !== 0) + 1) / unitBytes);
 }
 
 /** Where the last record of a message's file ends, if a blank one stands there. */

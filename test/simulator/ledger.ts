@@ -11,6 +11,8 @@ export interface Send {
   readonly queueId: number;
   readonly body: Uint8Array;
   readonly properties: Uint8Array;
+  /** How many its record says that it holds: of a batch in one record, all of them stand and go together. */
+  readonly messages: number;
   /** Parked until its time has come, and delivered then: again, after a crash. */
   readonly isDelayed: boolean;
   readonly sentAt: number;
@@ -102,7 +104,7 @@ export class Ledger {
     queueId: number,
     body: Uint8Array,
     properties: Uint8Array,
-    { branch, isDelayed = false }: { branch?: Send[]; isDelayed?: boolean } = {},
+    { branch, isDelayed = false, messages = 1 }: { branch?: Send[]; isDelayed?: boolean; messages?: number } = {},
   ): Send {
     const known = branch ?? this.#sends;
     const send: Send = {
@@ -111,6 +113,7 @@ export class Ledger {
       queueId,
       body,
       properties,
+      messages,
       isDelayed,
       sentAt: ++this.now,
       ackedAt: Number.POSITIVE_INFINITY,
@@ -224,7 +227,7 @@ export class Ledger {
           if (send.met === inspection) throw new Violation("duplicated", `${nameOf(send)} stands twice`);
           send.met = inspection;
           if (send.queueOffset <= last) throw new Violation("wrong-order", `${nameOf(send)} stands behind ${last}`);
-          last = send.queueOffset;
+          last = send.queueOffset + send.messages - 1;
           if (send.sentAt > moment.at && !branch.includes(send)) {
             throw new Violation("resurrected", `${nameOf(send)} was sent later`);
           }
@@ -293,7 +296,7 @@ export class Ledger {
       if (send.met === inspection && !mayComeBack) throw new Violation("resurrected", `${nameOf(send)} was deleted`);
       if (send.met === inspection || moment.damaged !== undefined || !this.#isPromised(send, moment)) continue;
       const { maxOffset } = store.range(send.topic, send.queueId);
-      if (maxOffset <= send.queueOffset) {
+      if (maxOffset < send.queueOffset + send.messages) {
         throw new Violation(
           "offset-lost",
           `${nameOf(send)} had ${send.queueOffset}, and the queue ends at ${maxOffset}`,
@@ -389,8 +392,9 @@ export class Ledger {
     }
   }
 
-  #areOf({ properties }: Send, records: Uint8Array, from: number, to: number): boolean {
-    return isEqual(records, from, this.#addsProperties ? Math.min(to, from + properties.length) : to, properties);
+  #areOf({ properties, messages }: Send, records: Uint8Array, from: number, to: number): boolean {
+    const hasMore = this.#addsProperties || messages > 1;
+    return isEqual(records, from, hasMore ? Math.min(to, from + properties.length) : to, properties);
   }
 
   #standsAt(send: Send, queueOffset: number, physicalOffset: number): void {

@@ -43,6 +43,8 @@ interface Life {
 }
 
 const topics = ["TopicA", "TopicB", "%RETRY%group"];
+/** In some runs its queues are for batches in one record. */
+const batchTopic = "TopicB";
 const queuesPerTopic = 3;
 const configFile = "consumerOffset.json";
 
@@ -65,6 +67,8 @@ export class StoreRun {
   readonly #fullness: Fullness | undefined;
   readonly #pace: Pace;
   readonly #hasFaults: boolean;
+  /** Draws the batches; undefined in runs without. */
+  readonly #batching: Random | undefined;
   #disk: Disk;
   #life!: Life;
   readonly #crashes: Crashes<ConfigKnown>;
@@ -96,6 +100,15 @@ export class StoreRun {
       maxIndexNum: random.pick([20, 150]),
       inMemoryBytesMax: random.pick([Number.POSITIVE_INFINITY, 4_096]),
     };
+    const batching = new Random(given.seed ^ 0xba7c4);
+    if (batching.chance(0.5)) {
+      this.#batching = batching;
+      this.#options = {
+        ...this.#options,
+        mapperFileSizeBatchConsumeQueue: 46 * batching.pick([4, 16, 50]),
+        isOfBatches: (topic) => topic === batchTopic,
+      };
+    }
     const filling = new Random(given.seed ^ 0x0d15c);
     if (filling.chance(0.4)) {
       this.#fullness = new Fullness(filling, this.#options, this.#options.mappedFileSizeCommitLog);
@@ -296,8 +309,11 @@ export class StoreRun {
   #send(): void {
     const random = this.#random;
     const [topic, queueId] = [random.pick(topics), random.below(queuesPerTopic)];
-    const send = this.#ledger.send(topic, queueId, this.#body(), this.#properties());
-    this.#append([send]);
+    const [body, properties] = [this.#body(), this.#properties()];
+    const isBatch = topic === batchTopic && this.#batching?.chance(0.7) === true;
+    const messages = isBatch ? this.#batching!.between(2, 9) : 1;
+    if (isBatch) this.#given.tally.count("sent: batches in one record");
+    this.#append([this.#ledger.send(topic, queueId, body, properties, { messages })]);
   }
 
   #sendBatch(): void {
@@ -393,7 +409,8 @@ export class StoreRun {
     const raw = await store.rawRecordAt(send.physicalOffset);
     const found = raw === undefined ? [] : this.#ledger.served(send.topic, send.queueId, raw);
     if (found[0] !== send) throw new Violation("not-found", `${nameOf(send)} by its place in the log`);
-    const message = await store.messageAt(send.topic, send.queueId, send.queueOffset);
+    const within = send.queueOffset + this.#random.below(send.messages);
+    const message = await store.messageAt(send.topic, send.queueId, within);
     if (message?.physicalOffset !== send.physicalOffset) {
       throw new Violation("not-found", `${nameOf(send)} by its offset`);
     }
