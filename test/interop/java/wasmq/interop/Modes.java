@@ -23,6 +23,8 @@ public final class Modes {
       Map.entry("delays", Delays::play),
       Map.entry("limits", Limits::play),
       Map.entry("autoBatches", AutoBatches::play),
+      Map.entry("innerBatches", InnerBatches::play),
+      Map.entry("innerBatchesAccumulated", InnerBatches::accumulated),
       Map.entry("pull", Pulls::play),
       Map.entry("pullGroup", Pulls::group),
       Map.entry("litePull", LitePulls::play),
