@@ -86,8 +86,13 @@ export class BatchConsumeQueue implements Queue {
       const length = Math.min(count, pullUnitsMax) * batchUnitBytes;
       return whenReady(this.#files.read(index * batchUnitBytes, length), (bytes) => {
         const batches: BatchUnit[] = [];
+        let end = 0;
         for (let at = 0; at < bytes.length; at += batchUnitBytes) {
           const unit = decodeBatchUnit(bytes, at);
+          // Damaged since it was loaded: a reader must neither go back nor pass over what follows.
+          if (unit.queueOffset < end || unit.queueOffset + unit.messages > this.maxOffset) break;
+          end = unit.queueOffset + unit.messages;
+          if (end <= offset) break;
           core.encodeUnit(unitWindow, batches.length * core.unitSize, ...unitOf(unit));
           batches.push(unit);
         }
@@ -118,9 +123,12 @@ export class BatchConsumeQueue implements Queue {
     return this.#files.destroy();
   }
 
-  /** Takes over the queue's files; see `UnitFiles.load`. A unit that does not go on where those before it ended is none. */
+  /**
+   * Takes over the queue's files; see `UnitFiles.load`. A unit that does not go on where those before it ended is none: all are gone over, since
+   * one that is wrong hides others from a search by halving.
+   */
   async load(stats: readonly FileStat[]): Promise<void> {
-    await this.#files.load(stats, (bytes) => {
+    await this.#files.load(stats, stats.length, (bytes) => {
       let valid = 0;
       for (let at = 0; at < bytes.length; at += batchUnitBytes, valid++) {
         const { physicalOffset, size, queueOffset, messages } = decodeBatchUnit(bytes, at);
@@ -231,9 +239,9 @@ export class BatchConsumeQueue implements Queue {
     return this.#files.start / batchUnitBytes;
   }
 
-  /** The number of the first unit that ends behind `offset`. */
+  /** The number of the first unit that ends behind `offset`; of those before `minOffset`, whose files go at any moment, none is looked at. */
   #firstBehind(offset: number): Eventually<number> {
-    return this.#first(({ queueOffset, messages }) => queueOffset + messages > offset);
+    return this.#first(({ queueOffset, messages }) => queueOffset + messages > offset, this.#minIndex);
   }
 
   /** The number of the first unit from which on `isReached` holds, or of the one behind the last. */

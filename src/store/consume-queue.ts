@@ -5,7 +5,7 @@ import { encodeUtf8 } from "../ports/text.ts";
 import type { StoreContext } from "./context.ts";
 import type { Eventually } from "./eventually.ts";
 import type { Queue } from "./queue.ts";
-import { UnitFiles } from "./unit-files.ts";
+import { filesRecovered, UnitFiles } from "./unit-files.ts";
 import type { UnitPiece } from "./unit-pieces.ts";
 
 /** So many units before the first one that seems to be kept are looked at: one of them may be kept, too. */
@@ -82,7 +82,7 @@ export class ConsumeQueue implements Queue {
   /** Takes over the queue's files; see `UnitFiles.load`. */
   async load(stats: readonly FileStat[]): Promise<void> {
     const { core, unitWindow } = this.#context;
-    await this.#files.load(stats, (units) => {
+    await this.#files.load(stats, filesRecovered, (units) => {
       unitWindow.bytes.set(units);
       const valid = core.scanUnits(unitWindow, 0, units.length / core.unitSize);
       if (valid > 0) {

@@ -117,7 +117,7 @@ export class Recovery {
         "there are ConsumeQueues but no CommitLog: bring its files back, or remove the folder consumequeue",
       );
     }
-    for (const queue of this.#queues.all()) if (queue instanceof BatchConsumeQueue) await this.#proveLast(queue);
+    for (const queue of this.#queues.all()) if (queue instanceof BatchConsumeQueue) await this.#proveEnds(queue);
     const trusted = clean || (await this.#isSound(checkpoint)) ? checkpoint : noCheckpoint;
     let start = await this.#startIndex(dispatchedEnd, trusted, clean);
     if (!clean || this.#index?.isCut === true) start = this.#backToIndex(start);
@@ -391,14 +391,20 @@ export class Recovery {
     }
   }
 
-  /** Where the next message of a BatchConsumeQueue gets its offset from: a last unit that its record does not bear out has all be made again. */
-  async #proveLast(queue: BatchConsumeQueue): Promise<void> {
-    const last = await queue.unitAt(queue.maxOffset - 1);
-    if (last === undefined) return;
-    const record = await this.#recordAt(last.physicalOffset, last.size);
-    const isIts = record?.topic === queue.topic && record.queueId === queue.queueId;
-    if (!isIts || record.queueOffset !== last.queueOffset || messagesIn(record) !== last.messages) {
-      queue.isCutShort = true;
+  /**
+   * A BatchConsumeQueue begins and ends with the offsets that its first and its last unit say, which no neighbour bears out: if their records do
+   * not, all of it is made again.
+   */
+  async #proveEnds(queue: BatchConsumeQueue): Promise<void> {
+    await queue.correctMinOffset(this.#segments.minOffset);
+    for (const offset of [queue.minOffset, queue.maxOffset - 1]) {
+      const unit = await queue.unitAt(offset);
+      if (unit === undefined || unit.physicalOffset < this.#segments.minOffset) continue;
+      const record = await this.#recordAt(unit.physicalOffset, unit.size);
+      const isIts = record?.topic === queue.topic && record.queueId === queue.queueId;
+      if (!isIts || record.queueOffset !== unit.queueOffset || messagesIn(record) !== unit.messages) {
+        queue.isCutShort = true;
+      }
     }
   }
 

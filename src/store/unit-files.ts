@@ -6,8 +6,8 @@ import { type Eventually, whenReady } from "./eventually.ts";
 import { fileNameOffset, offsetFileName } from "./file-name.ts";
 import { sizeAdvice } from "./settings.ts";
 
-/** Recovery begins at the third-last file (ConsumeQueue.recover): older ones were flushed long ago. */
-const filesRecovered = 3;
+/** Recovery of ConsumeQueues begins at the third-last file (ConsumeQueue.recover): older ones were flushed long ago. */
+export const filesRecovered = 3;
 
 /** So many that are lost between others are made again; more are no accident of a medium. */
 const filesMissingMax = 16;
@@ -171,10 +171,10 @@ export class UnitFiles {
   }
 
   /**
-   * Takes over the files: the units of the newest ones are gone over by `count`, which says how many of those it is given are units, up to the
-   * first that is none (ConsumeQueue.recover). Throws STORE_UNREADABLE for a file that is none of the queue's or has another size than configured.
+   * Takes over the files: the units of the newest `recovered` are gone over by `count`, which says how many of those it is given are units, up to
+   * the first that is none (ConsumeQueue.recover). Throws STORE_UNREADABLE for a file that is none of the queue's or has another size than configured.
    */
-  async load(stats: readonly FileStat[], count: (units: Uint8Array) => number): Promise<void> {
+  async load(stats: readonly FileStat[], recovered: number, count: (units: Uint8Array) => number): Promise<void> {
     const { storage, unitWindow } = this.#context;
     const fileSize = this.#fileSize;
     const starts: number[] = [];
@@ -214,9 +214,9 @@ export class UnitFiles {
       starts.push(start);
     }
     starts.sort((a, b) => a - b);
-    let end = starts[Math.max(0, starts.length - filesRecovered)]!;
+    let end = starts[Math.max(0, starts.length - recovered)]!;
     const atOnce = unitWindow.byteLength - (unitWindow.byteLength % this.#unitSize);
-    walk: for (const start of starts.slice(-filesRecovered)) {
+    walk: for (const start of starts.slice(-recovered)) {
       while (end < start + fileSize) {
         const bytes = new Uint8Array(Math.min(atOnce, start + fileSize - end));
         const file = offsetFileName(this.#folder, start);
