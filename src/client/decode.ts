@@ -26,6 +26,8 @@ const magicV2 = 0xdaa320ab;
 const bornHostV6Bit = 16;
 const storeHostV6Bit = 32;
 const bornHostAt = 48;
+/** Both bits: the body is a batch, to be taken apart by whoever consumes it (INNER_BATCH_FLAG, NEED_UNWRAP_FLAG). */
+const batchBits = 0xc0;
 
 /** A message that came but can't be read, with where it stands so that a consumer can go past it. */
 export interface UnreadableMessage {
@@ -38,8 +40,11 @@ export interface DecodedMessages {
   readonly unreadable: UnreadableMessage[];
 }
 
-/** The messages of a pull's body, one after the other. Their bodies are views of it. Throws MESSAGE_UNREADABLE if they are no records. */
-export function decodeMessages(bytes: Uint8Array, brokerName: string): DecodedMessages {
+/**
+ * The messages of a pull's body, one after the other; of a batch in one record each by itself, but where a record is to stay one (`isWhole`).
+ * Their bodies are views of it. Throws MESSAGE_UNREADABLE if they are no records.
+ */
+export function decodeMessages(bytes: Uint8Array, brokerName: string, isWhole = false): DecodedMessages {
   const messages: ReceivedMessage[] = [];
   const unreadable: UnreadableMessage[] = [];
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -49,7 +54,10 @@ export function decodeMessages(bytes: Uint8Array, brokerName: string): DecodedMe
       throw new ClientError("MESSAGE_UNREADABLE", "a record is cut off");
     const end = at + size;
     try {
-      messages.push(decodeMessage(bytes, view, at, end, brokerName));
+      const message = decodeMessage(bytes, view, at, end, brokerName);
+      const isBatch = !isWhole && (view.getInt32(at + 36) & batchBits) === batchBits;
+      if (isBatch) messages.push(...unwrapped(message));
+      else messages.push(message);
     } catch (error) {
       unreadable.push({ queueOffset: long(view, at + 20), error: unreadableBy(error) });
     }
@@ -96,8 +104,7 @@ function decodeMessage(
     messageId: properties[property.uniqueKey] ?? offsetMessageId,
     offsetMessageId,
     body: inflate(stored, sysFlag),
-    tag: properties[property.tags],
-    keys: properties[property.keys]?.split(" ").filter((key) => key !== "") ?? [],
+    ...namesIn(properties),
     properties,
     flag: view.getInt32(start + 16),
     bornTimestampMs: long(view, start + 40),
@@ -108,6 +115,38 @@ function decodeMessage(
     storeSizeBytes: end - start,
     reconsumeTimes,
   };
+}
+
+/**
+ * The messages of a batch that stands in one record (MessageDecoder.decodeMessage), with offsets in a row:
+ *
+ *   0  i32  size of all, then 8 bytes, i32 flag
+ *  16  i32  length of the body, then the body
+ *      u16  length of the properties, then the properties
+ */
+function unwrapped(record: ReceivedMessage): ReceivedMessage[] {
+  const { body: bytes } = record;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const messages: ReceivedMessage[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const end = at + view.getInt32(at);
+    if (end <= at || end > bytes.length) throw new ClientError("MESSAGE_UNREADABLE", "a batch is cut off");
+    const body = sized(bytes, at + 20, view.getInt32(at + 16), end);
+    const propertiesAt = at + 20 + body.length;
+    const properties = readProperties(decodeUtf8(sized(bytes, propertiesAt + 2, view.getUint16(propertiesAt), end)));
+    messages.push({
+      ...record,
+      ...{ body, properties, flag: view.getInt32(at + 12), queueOffset: record.queueOffset + messages.length },
+      ...{ messageId: properties[property.uniqueKey] ?? record.offsetMessageId, ...namesIn(properties) },
+    });
+    at = end;
+  }
+  return messages;
+}
+
+function namesIn(properties: Readonly<Record<string, string>>): Pick<ReceivedMessage, "tag" | "keys"> {
+  const keys = properties[property.keys]?.split(" ").filter((key) => key !== "") ?? [];
+  return { tag: properties[property.tags], keys };
 }
 
 /** Name, 0x01, value, 0x02; the last 0x02 is missing from clients before 5. */

@@ -69,7 +69,7 @@ export async function pop(client: Client, request: PopRequest): Promise<Popped[]
   if (code === responseCode.pollingTimeout || code === responseCode.pollingFull) return [];
   if (code !== responseCode.success) throw ClientError.ofAnswer(code, remark, `pop of ${topic}`);
   const starts = readStarts(response);
-  return decodeMessages(response.body, brokerName).messages.map((message) => ({
+  return decodeMessages(response.body, brokerName, true).messages.map((message) => ({
     message,
     handle: handleOf(message, group, response, starts),
   }));

@@ -261,7 +261,9 @@ export class Producer {
     }
     const encoded = message.map((each) => encodeMessage(each, this.#client.uniqueKeys.next(), more));
     checkBatch(message);
-    const batch = { ...encoded[0]!, properties: printProperties({ [property.wait]: "true" }), flag: 0 };
+    // By its key a topic of inner batches keeps it as one record.
+    const names = { [property.uniqueKey]: this.#client.uniqueKeys.next(), [property.wait]: "true" };
+    const batch = { ...encoded[0]!, properties: printProperties(names), flag: 0 };
     return this.#sending(batch, requestCode.sendBatchMessage, { body: encodeBatch(encoded), sysFlag: 0 });
   }
 

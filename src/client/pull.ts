@@ -84,9 +84,15 @@ export async function pull(client: Client, request: PullRequest): Promise<PullRe
   }
   const decoded =
     status === "FOUND" ? decodeMessages(response.body, queue.brokerName) : { messages: [], unreadable: [] };
+  // An offset within a batch brings the whole of it.
+  const isBefore = (decoded.messages[0]?.queueOffset ?? request.offset) < request.offset;
+  const messages = isBefore
+    ? decoded.messages.filter(({ queueOffset }) => queueOffset >= request.offset)
+    : decoded.messages;
   return {
     status,
     ...decoded,
+    messages,
     nextOffset: numberField(response, "nextBeginOffset"),
     minOffset: numberField(response, "minOffset"),
     maxOffset: numberField(response, "maxOffset"),

@@ -1,5 +1,7 @@
 /** Topics of inner batches (queue.type=BatchCQ): the official client, requests on the wire, and a store that both brokers have in turns. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Client } from "../../src/client/client.ts";
+import { tcp } from "../../src/client/tcp.ts";
 import {
   encodeBatch,
   json,
@@ -166,6 +168,50 @@ describe.skipIf((await missingTool()) !== undefined).each(brokers)("$name, clien
 
     succeeded(await client.request(215, { topic }));
     await expect.poll(() => maxOffset(client, topic), { timeout: 10_000 }).toBe(0);
+  });
+});
+
+describe.skipIf((await missingTool()) !== undefined).each(brokers)("$name, the JavaScript client", ({ start }) => {
+  let broker: RunningBroker;
+
+  beforeAll(async () => {
+    broker = await start({ conf });
+  }, setupMs);
+  afterAll(() => broker?.close(), setupMs);
+
+  test("a batch that is one record comes as its messages, one that failed again and alone", {
+    timeout: testMs,
+  }, async () => {
+    const wire = await wireClients(broker);
+    const topic = "JsInner";
+    await make(wire.client, topic, 1);
+    const client = new Client({ nameServers: [broker.namesrv], carrier: tcp(), requestTimeoutMs: 30_000 });
+    try {
+      const producer = client.producer({ group: "JsInnerSenders", sendTimeoutMs: 30_000 });
+      const sent = ["a", "b", "c"].map((body) => ({ topic, body, keys: [`key-${body}`] }));
+      expect((await producer.send(sent)).offsetMessageId).toHaveLength(32);
+      await producer.send({ topic, body: "single" });
+      const stored = async () => messagesOf(await wire.client.pull("G", topic, 0, 0, { subscription: "*" }));
+      await expect.poll(stored, { timeout: 10_000 }).toHaveLength(2);
+      expect((await stored())[0]).toMatchObject({ sysFlag: batchFlags, properties: { INNER_NUM: "3" } });
+      const came: string[] = [];
+      const consumer = client.pushConsumer({
+        ...{ group: "JsInner", subscriptions: { [topic]: "*" }, consumeFrom: "FIRST_OFFSET" },
+        listener: ([message]) => {
+          const { body, reconsumeTimes, queueOffset, keys } = message!;
+          const text = new TextDecoder().decode(body);
+          if (text === "b" && reconsumeTimes === 0) throw new Error("the first time it fails");
+          came.push(`${text} ${reconsumeTimes > 0 ? "again" : queueOffset} ${keys}`);
+        },
+      });
+      await consumer.start();
+      const all = ["a 0 key-a", "b again key-b", "c 2 key-c", "single 3 "];
+      await expect.poll(() => came.toSorted(), { timeout: 60_000 }).toEqual(all);
+    } finally {
+      await client.close();
+      wire.client.close();
+      wire.namesrv.close();
+    }
   });
 });
 
