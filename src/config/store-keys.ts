@@ -29,7 +29,8 @@ const withoutMeaning: Readonly<Record<string, string>> = {
   "topics of more than 127 bytes get records of version 2": "autoMessageVersionOnTopicLen maxTopicLength",
   "syncFlushTimeout is what a send waits for": "putMessageTimeout",
   "what a pull brings, and looks at, is the same wherever it is read from": `
-    maxFilterMessageSize maxTransferBytesOnMessageInDisk maxTransferCountOnMessageInDisk travelCqFileNumWhenGetMessage`,
+    maxFilterMessageSize maxTransferBytesOnMessageInDisk maxTransferCountOnMessageInDisk pullBatchMaxMessageCount
+    travelCqFileNumWhenGetMessage`,
   "how far consumers lag behind is not estimated, nor held against them": `
     accessMessageInMemoryHotRatio coldDataFlowControlEnable coldDataScanEnable diskFallRecorded
     enableScheduleMessageStats maxConsumeQueueScan sampleCountThreshold sampleSteps timerColdDataCheckIntervalMs`,

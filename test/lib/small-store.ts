@@ -91,7 +91,7 @@ export async function checked(storage: LogStorage, settings: StoreSettings = sma
   return checkStore({ storage, coreModule: await loadCoreModule() }, { settings });
 }
 
-export async function repaired(storage: LogStorage): Promise<RepairReport> {
+export async function repaired(storage: LogStorage, settings: StoreSettings = smallSizes): Promise<RepairReport> {
   const scheduler = new TimerScheduler();
   try {
     const ports = {
@@ -102,7 +102,7 @@ export async function repaired(storage: LogStorage): Promise<RepairReport> {
       telemetry: silentTelemetry,
       coreModule: await loadCoreModule(),
     };
-    return await repairStore(ports, { settings: smallSizes });
+    return await repairStore(ports, { settings });
   } finally {
     scheduler.stop();
   }

@@ -47,6 +47,23 @@ export class BatchQueueCheck {
     this.#dataEnd = Math.min(this.#end, last + (files.at(-1)?.dataBytesMax ?? 0));
   }
 
+  /** Where the record of the last unit ends, found by halving: units come without a gap. 0 without any. */
+  async physicalEnd(): Promise<number> {
+    const start = this.#at;
+    let low = start / batchUnitBytes;
+    let high = this.#end / batchUnitBytes;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      this.#at = middle * batchUnitBytes;
+      if ((await this.#unit()) === undefined) high = middle;
+      else low = middle + 1;
+    }
+    this.#at = (low - 1) * batchUnitBytes;
+    const last = this.#at < start ? undefined : await this.#unit();
+    this.#at = start;
+    return last === undefined ? 0 : last.physicalOffset + last.size;
+  }
+
   async compare(record: Dispatched): Promise<void> {
     const { queueOffset, physicalOffset, messages } = record;
     let hasLost = false;
@@ -111,11 +128,11 @@ export class BatchQueueCheck {
     return !isExpired;
   }
 
-  /** The next unit; undefined where the files hold none. */
+  /** The next unit, whatever it says; undefined where the files hold nothing. */
   async #unit(): Promise<BatchUnit | undefined> {
     if (this.#at >= this.#end) return undefined;
-    const unit = decodeBatchUnit(await this.#bytes(), 0);
-    return unit.size > 0 && unit.messages > 0 ? unit : undefined;
+    const bytes = await this.#bytes();
+    return bytes.every((byte) => byte === 0) ? undefined : decodeBatchUnit(bytes, 0);
   }
 
   async #bytes(): Promise<Uint8Array> {

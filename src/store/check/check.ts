@@ -221,6 +221,7 @@ class Check {
         if (last !== undefined) end = Math.max(end, last.physicalOffset + last.size);
       }
     }
+    for (const queue of this.#batchQueues.values()) end = Math.max(end, await queue.physicalEnd());
     return end > 0 ? end : Number.POSITIVE_INFINITY;
   }
 
