@@ -71,6 +71,7 @@ public final class Clients {
   private static void client(String name, String nameServer) throws Exception {
     DefaultMQProducer producer = new DefaultMQProducer("ProducerGroupName");
     producer.setNamesrvAddr(nameServer);
+    Patient.make(producer);
     producer.setInstanceName(name);
     producer.setSendMsgTimeout(30_000);
     producer.start();
@@ -102,6 +103,7 @@ public final class Clients {
     DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
     synchronized (producers) {
       consumer.setNamesrvAddr(nameServers.get(name));
+      Patient.make(consumer);
       consumers.add(consumer);
     }
     consumer.setInstanceName(name);

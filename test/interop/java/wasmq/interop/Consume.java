@@ -41,6 +41,7 @@ public final class Consume {
     int delayLevel = args.intOr("delay-level", 0);
     DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(args.or("group", "ConsumerGroupName"));
     consumer.setNamesrvAddr(args.need("namesrv"));
+    Patient.make(consumer);
     consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
     consumer.subscribe(topic, args.or("expression", "*"));
     if (args.has("heartbeat-ms")) consumer.setHeartbeatBrokerInterval(args.intOr("heartbeat-ms", 0));

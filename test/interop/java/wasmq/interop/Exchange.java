@@ -79,10 +79,12 @@ public final class Exchange {
   private Exchange(String nameServer) throws Exception {
     this.nameServer = nameServer;
     producer.setNamesrvAddr(nameServer);
+    Patient.make(producer);
     producer.setInstanceName("producer" + OWN);
     producer.setSendMsgTimeout(30_000);
     producer.start();
     transactions.setNamesrvAddr(nameServer);
+    Patient.make(transactions);
     transactions.setInstanceName("transactions" + OWN);
     transactions.setSendMsgTimeout(30_000);
     // The broker asks the producers that it knows of.
@@ -103,6 +105,7 @@ public final class Exchange {
     });
     transactions.start();
     asker.setNamesrvAddr(nameServer);
+    Patient.make(asker);
     asker.setInstanceName("asker" + OWN);
     asker.start();
   }
@@ -231,6 +234,7 @@ public final class Exchange {
   private void consume(String name, String topic, String group, String retried) throws Exception {
     DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
     consumer.setNamesrvAddr(nameServer);
+    Patient.make(consumer);
     consumer.setInstanceName(name);
     consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
     // The route of its retry topic is there only once the broker has heard of the group.

@@ -51,6 +51,7 @@ public final class Filter {
     told("lite", first, () -> litePulled(args, first));
     DefaultMQPullConsumer consumer = new DefaultMQPullConsumer(args.need("group") + "-pull");
     consumer.setNamesrvAddr(args.need("namesrv"));
+    Patient.make(consumer);
     consumer.start();
     untilVersionIsKnown(consumer, topic);
     for (Args one : all) {
@@ -78,6 +79,7 @@ public final class Filter {
   private static void produce(Args args, String topic) throws Exception {
     DefaultMQProducer producer = new DefaultMQProducer("FilterProducer");
     producer.setNamesrvAddr(args.need("namesrv"));
+    Patient.make(producer);
     producer.setSendMsgTimeout(30_000);
     producer.start();
     int index = 0;
@@ -94,6 +96,7 @@ public final class Filter {
   private static List<String> pushed(Args args, String group, String expression) throws Exception {
     DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
     consumer.setNamesrvAddr(args.need("namesrv"));
+    Patient.make(consumer);
     consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
     consumer.subscribe(args.need("topic"), MessageSelector.bySql(expression));
     List<String> keys = new ArrayList<>();
@@ -114,6 +117,7 @@ public final class Filter {
   private static List<String> litePulled(Args args, String expression) throws Exception {
     DefaultLitePullConsumer consumer = new DefaultLitePullConsumer(args.need("group") + "-lite");
     consumer.setNamesrvAddr(args.need("namesrv"));
+    Patient.make(consumer);
     consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
     consumer.subscribe(args.need("topic"), MessageSelector.bySql(expression));
     consumer.start();

@@ -21,6 +21,7 @@ public final class Load {
     Args args = Args.of(argv);
     DefaultMQProducer producer = new DefaultMQProducer(args.or("group", "ProducerGroupName"));
     producer.setNamesrvAddr(args.need("namesrv"));
+    Patient.make(producer);
     producer.start();
     AtomicBoolean stopping = new AtomicBoolean();
     AtomicLong failures = new AtomicLong();

@@ -29,6 +29,7 @@ public final class Query {
     topic = args.need("topic");
     producer = new DefaultMQProducer("ProducerGroupName");
     producer.setNamesrvAddr(args.need("namesrv"));
+    Patient.make(producer);
     producer.setSendMsgTimeout(30_000);
     producer.start();
     try {

@@ -69,6 +69,7 @@ final class Scenario {
 
   <C extends ClientConfig> C configure(C client) {
     client.setNamesrvAddr(namesrv);
+    Patient.make(client);
     // A broker knows clients by this and their address: programs that run at once are not to be taken for each other.
     client.setInstanceName("modes-" + ProcessHandle.current().pid() + "-" + INSTANCES.getAndIncrement());
     client.setPollNameServerInterval(1_000);

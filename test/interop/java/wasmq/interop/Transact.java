@@ -67,6 +67,7 @@ public final class Transact {
   private static void producer(String name, String group) throws Exception {
     TransactionMQProducer producer = new TransactionMQProducer(group);
     producer.setNamesrvAddr(nameServer);
+    Patient.make(producer);
     producer.setInstanceName(name);
     producer.setSendMsgTimeout(30_000);
     // A broker knows a producer by its heartbeat, of which the first may come before the client knows a broker.
@@ -105,6 +106,7 @@ public final class Transact {
   private static void consume(String topic, String group) throws Exception {
     DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
     consumer.setNamesrvAddr(nameServer);
+    Patient.make(consumer);
     consumer.setInstanceName("consumer");
     consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
     consumer.subscribe(topic, "*");

@@ -54,6 +54,7 @@ public final class Pop {
     broker = args.need("broker");
     producer = new DefaultMQProducer("PopProducer");
     producer.setNamesrvAddr(namesrv);
+    Patient.make(producer);
     producer.setSendMsgTimeout((int) TIMEOUT_MS);
     producer.start();
     BufferedReader input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
@@ -113,6 +114,7 @@ public final class Pop {
   private static void consume(String by, String topic, String group, String expression, int failTimes) throws Exception {
     DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
     consumer.setNamesrvAddr(namesrv);
+    Patient.make(consumer);
     consumer.setInstanceName(by);
     consumer.setClientRebalance(false);
     // A starved client's wish for another time may get lost: what fails comes again soon all the same.
