@@ -191,7 +191,12 @@ describe.skipIf((await missingTool()) !== undefined)("times of delivery", () => 
         } else {
           const left = Math.max(...due.values()) + 2_000 - Date.now();
           if (left > 0) await new Promise((resolve) => setTimeout(resolve, left));
-          last = await all(client, "Timers");
+          const missing = async () => {
+            last = await all(client, "Timers");
+            const bodies = new Set(last.map(({ body }) => body));
+            return [...due.keys()].filter((body) => !bodies.has(body));
+          };
+          await expect.poll(missing, { timeout: 60_000 }).toEqual([]);
         }
         client.close();
         if (end === "killed") {
