@@ -71,10 +71,9 @@ public final class Clients {
   private static void client(String name, String nameServer) throws Exception {
     DefaultMQProducer producer = new DefaultMQProducer("ProducerGroupName");
     producer.setNamesrvAddr(nameServer);
-    Patient.make(producer);
     producer.setInstanceName(name);
     producer.setSendMsgTimeout(30_000);
-    producer.start();
+    Patient.start(producer);
     synchronized (producers) {
       nameServers.put(name, nameServer);
       producers.put(name, producer);
@@ -103,7 +102,6 @@ public final class Clients {
     DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
     synchronized (producers) {
       consumer.setNamesrvAddr(nameServers.get(name));
-      Patient.make(consumer);
       consumers.add(consumer);
     }
     consumer.setInstanceName(name);
@@ -116,6 +114,6 @@ public final class Clients {
       }
       return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
     });
-    consumer.start();
+    Patient.start(consumer);
   }
 }

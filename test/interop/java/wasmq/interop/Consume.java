@@ -41,7 +41,6 @@ public final class Consume {
     int delayLevel = args.intOr("delay-level", 0);
     DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(args.or("group", "ConsumerGroupName"));
     consumer.setNamesrvAddr(args.need("namesrv"));
-    Patient.make(consumer);
     consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
     consumer.subscribe(topic, args.or("expression", "*"));
     if (args.has("heartbeat-ms")) consumer.setHeartbeatBrokerInterval(args.intOr("heartbeat-ms", 0));
@@ -58,7 +57,7 @@ public final class Consume {
         return ConsumeConcurrentlyStatus.RECONSUME_LATER;
       });
     }
-    consumer.start();
+    Patient.start(consumer);
     new Line("started").print();
 
     // Not by interruption: the client turns that into an error of its own when it hits a request under way.

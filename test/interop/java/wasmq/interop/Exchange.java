@@ -79,12 +79,10 @@ public final class Exchange {
   private Exchange(String nameServer) throws Exception {
     this.nameServer = nameServer;
     producer.setNamesrvAddr(nameServer);
-    Patient.make(producer);
     producer.setInstanceName("producer" + OWN);
     producer.setSendMsgTimeout(30_000);
-    producer.start();
+    Patient.start(producer);
     transactions.setNamesrvAddr(nameServer);
-    Patient.make(transactions);
     transactions.setInstanceName("transactions" + OWN);
     transactions.setSendMsgTimeout(30_000);
     // The broker asks the producers that it knows of.
@@ -103,11 +101,10 @@ public final class Exchange {
         return decided || nameOf(message).startsWith("committed") ? LocalTransactionState.COMMIT_MESSAGE : LocalTransactionState.UNKNOW;
       }
     });
-    transactions.start();
+    Patient.start(transactions);
     asker.setNamesrvAddr(nameServer);
-    Patient.make(asker);
     asker.setInstanceName("asker" + OWN);
-    asker.start();
+    Patient.start(asker);
   }
 
   private void run(String[] words, int number) {
@@ -234,7 +231,6 @@ public final class Exchange {
   private void consume(String name, String topic, String group, String retried) throws Exception {
     DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
     consumer.setNamesrvAddr(nameServer);
-    Patient.make(consumer);
     consumer.setInstanceName(name);
     consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
     // The route of its retry topic is there only once the broker has heard of the group.
@@ -243,7 +239,7 @@ public final class Exchange {
     consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) ->
         take(name, messages.get(0), retried, context));
     try {
-      consumer.start();
+      Patient.start(consumer);
     } catch (Exception notStarted) {
       consumer.shutdown();
       throw notStarted;

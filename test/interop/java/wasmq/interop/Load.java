@@ -21,8 +21,7 @@ public final class Load {
     Args args = Args.of(argv);
     DefaultMQProducer producer = new DefaultMQProducer(args.or("group", "ProducerGroupName"));
     producer.setNamesrvAddr(args.need("namesrv"));
-    Patient.make(producer);
-    producer.start();
+    Patient.start(producer);
     AtomicBoolean stopping = new AtomicBoolean();
     AtomicLong failures = new AtomicLong();
     Thread[] senders = new Thread[args.intOr("threads", 4)];

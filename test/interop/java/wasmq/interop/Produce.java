@@ -26,13 +26,12 @@ public final class Produce {
     Args first = batches.get(0);
     DefaultMQProducer producer = new DefaultMQProducer(first.or("group", "ProducerGroupName"));
     producer.setNamesrvAddr(first.need("namesrv"));
-    Patient.make(producer);
     // A machine that starts several JVMs at once may be slower than the 3 s that the client gives a send.
     producer.setSendMsgTimeout(30_000);
     // The client itself refuses bodies above 4 MiB; raised, the broker is the one to answer.
     if (first.has("client-body-bytes-max")) producer.setMaxMessageSize(first.intOr("client-body-bytes-max", 0));
     if (first.has("compress-over-bytes")) producer.setCompressMsgBodyOverHowmuch(first.intOr("compress-over-bytes", 0));
-    producer.start();
+    Patient.start(producer);
     try {
       for (int batch = 0; batch < batches.size(); batch++) send(producer, batches.get(batch), batch);
     } finally {

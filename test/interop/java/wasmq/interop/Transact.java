@@ -67,7 +67,6 @@ public final class Transact {
   private static void producer(String name, String group) throws Exception {
     TransactionMQProducer producer = new TransactionMQProducer(group);
     producer.setNamesrvAddr(nameServer);
-    Patient.make(producer);
     producer.setInstanceName(name);
     producer.setSendMsgTimeout(30_000);
     // A broker knows a producer by its heartbeat, of which the first may come before the client knows a broker.
@@ -88,7 +87,7 @@ public final class Transact {
         return state;
       }
     });
-    producer.start();
+    Patient.start(producer);
     producers.put(name, producer);
   }
 
@@ -106,7 +105,6 @@ public final class Transact {
   private static void consume(String topic, String group) throws Exception {
     DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
     consumer.setNamesrvAddr(nameServer);
-    Patient.make(consumer);
     consumer.setInstanceName("consumer");
     consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
     consumer.subscribe(topic, "*");
@@ -114,7 +112,7 @@ public final class Transact {
       for (MessageExt message : messages) new Line("message").put("result", "succeeds").message(message).print();
       return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
     });
-    consumer.start();
+    Patient.start(consumer);
     consumers.add(consumer);
   }
 }

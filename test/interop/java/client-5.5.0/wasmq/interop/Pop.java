@@ -54,9 +54,8 @@ public final class Pop {
     broker = args.need("broker");
     producer = new DefaultMQProducer("PopProducer");
     producer.setNamesrvAddr(namesrv);
-    Patient.make(producer);
     producer.setSendMsgTimeout((int) TIMEOUT_MS);
-    producer.start();
+    Patient.start(producer);
     BufferedReader input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     int number = 0;
     for (String line = input.readLine(); line != null; line = input.readLine()) {
@@ -114,7 +113,6 @@ public final class Pop {
   private static void consume(String by, String topic, String group, String expression, int failTimes) throws Exception {
     DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
     consumer.setNamesrvAddr(namesrv);
-    Patient.make(consumer);
     consumer.setInstanceName(by);
     consumer.setClientRebalance(false);
     // A starved client's wish for another time may get lost: what fails comes again soon all the same.
@@ -129,7 +127,7 @@ public final class Pop {
       }
       return ok ? ConsumeConcurrentlyStatus.CONSUME_SUCCESS : ConsumeConcurrentlyStatus.RECONSUME_LATER;
     });
-    consumer.start();
+    Patient.start(consumer);
     consumers.add(consumer);
   }
 
