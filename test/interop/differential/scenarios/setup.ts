@@ -37,6 +37,12 @@ export const createTopic = (topic: string, given: Readonly<Record<string, string
 export const createGroup = (groupName: string, given: object = {}): Request =>
   valid({ code: 200, json: { groupName, ...given }, rest: { variant: `makes ${groupName}` } });
 
+/** Told again and again: who tells it nothing for two minutes a broker forgets. */
+export const stays: Request = {
+  ...valid({ code: 34, json: heartbeat, rest: { connection: "client" } }),
+  variant: "of a client that stays",
+};
+
 /** Topics, groups, a client that stays, and messages. */
 export function* setup(): Generator<Step> {
   const topics = ["Plain", "Tagged", "Keyed", "Sends", "Delayed", "Batches", "Trans", "Pops", "Backs", "Locks", "Gone"];
@@ -46,7 +52,7 @@ export function* setup(): Generator<Step> {
   for (const group of ["Group", "SqlGroup", "PopGroup", "OffsetGroup", "GoneGroup", "BackGroup"])
     yield createGroup(group);
   yield createGroup("DisabledGroup", { consumeEnable: false });
-  yield { ...valid({ code: 34, json: heartbeat, rest: { connection: "client" } }), variant: "of a client that stays" };
+  yield stays;
   for (let i = 0; i < 12; i++) {
     yield send("Plain", `plain ${i}`, { e: String(i % 4), i: properties({ UNIQ_KEY: `P${i}` }) });
     yield keepsPlace(
