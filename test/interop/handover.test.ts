@@ -87,7 +87,7 @@ describe.skipIf((await missingTool()) !== undefined)("a store that changes hands
     async (end) => {
       // Whoever stops slowly goes on to ask: what is left for the last turn is not given up before it.
       const more = { transactionOpBatchInterval: 100, transactionCheckMax: 1_000 };
-      const conf = { transactionTimeOut: 1_000, transactionCheckInterval: 1_000, ...more };
+      const conf = { transactionTimeOut: 3_000, transactionCheckInterval: 1_000, ...more };
       const commit = 8;
       const rollback = 12;
       const committed: string[] = [];
