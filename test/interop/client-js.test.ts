@@ -30,7 +30,8 @@ describe.skipIf((await missingTool()) !== undefined)("the JavaScript client on A
   }, setupMs);
 
   function client(): Client {
-    const made = new Client({ nameServers: [broker.namesrv], carrier: tcp() });
+    // A starved machine answers late.
+    const made = new Client({ nameServers: [broker.namesrv], carrier: tcp(), requestTimeoutMs: 30_000 });
     clients.push(made);
     return made;
   }
@@ -61,7 +62,7 @@ describe.skipIf((await missingTool()) !== undefined)("the JavaScript client on A
   for (const version of ["4.9.1", "5.5.0"] as const) {
     test(`what it sends a Java ${version} consumer has as it was`, { timeout: testMs }, async () => {
       const topic = `ToJava-${version.replaceAll(".", "-")}`;
-      const producer = client().producer({ group: "PG" });
+      const producer = client().producer({ group: "PG", sendTimeoutMs: 30_000 });
       const large = "compressed ".repeat(2_000);
       const sent = [
         await producer.send({
@@ -120,32 +121,22 @@ describe.skipIf((await missingTool()) !== undefined)("the JavaScript client on A
 
   test("a group of Java and JavaScript members shares the queues, none twice", { timeout: testMs }, async () => {
     const topic = "Mixed";
-    const producer = client().producer();
+    const producer = client().producer({ sendTimeoutMs: 30_000 });
     await producer.send({ topic, body: "makes the topic" });
     const mine = await collect("MixedGroup", topic);
     const theirs = (await java("5.5.0")).start(broker.namesrv, "Consume", { topic, group: "MixedGroup" });
     await theirs.untilAssigned(2);
     await until(() => mine.consumer.queues.length === 2, "half of the queues", 60_000);
-    await until(() => mine.messages.length + theirs.all("message").length >= 1, "the first message", 60_000);
-    const before = mine.messages.length;
-    const theirsBefore = theirs.all("message").length;
     const bodies = Array.from({ length: 200 }, (_, i) => `mixed ${i}`);
     await Promise.all(bodies.map((body) => producer.send({ topic, body })));
-    await until(
-      () => mine.messages.length + theirs.all("message").length >= before + theirsBefore + 200,
-      "all",
-      60_000,
-    );
     const utf8 = new TextDecoder();
-    const all = [
-      ...mine.messages.slice(before).map(({ body }) => utf8.decode(body)),
-      ...theirs
-        .all("message")
-        .slice(theirsBefore)
-        .map(({ body }) => body),
-    ];
-    expect(all.sort()).toEqual(bodies.sort());
-    expect(mine.messages.length - before).toBe(100);
+    // The message that made the topic comes again where its queue changed hands before it was committed.
+    const isMixed = (body: string | undefined) => body?.startsWith("mixed ") === true;
+    const ofMine = () => mine.messages.map(({ body }) => utf8.decode(body)).filter(isMixed);
+    const all = () => [...ofMine(), ...theirs.all("message").flatMap(({ body = "" }) => (isMixed(body) ? body : []))];
+    await until(() => all().length >= 200, "all", 60_000);
+    expect(all().sort()).toEqual(bodies.sort());
+    expect(ofMine()).toHaveLength(100);
     await theirs.stop();
     await until(() => mine.consumer.queues.length === 4, "all queues once the other left", 60_000);
     // The Java member's offsets are gone on from.
@@ -157,7 +148,7 @@ describe.skipIf((await missingTool()) !== undefined)("the JavaScript client on A
   });
 
   test("failed messages come back, and orderly ones keep their order", { timeout: testMs }, async () => {
-    const producer = client().producer();
+    const producer = client().producer({ sendTimeoutMs: 30_000 });
     await producer.send({ topic: "Retried", body: "fails once" });
     const retried = await collect("RetriedGroup", "Retried", { failTimes: 1 });
     await until(() => retried.messages.length === 2, "the second try", 60_000);

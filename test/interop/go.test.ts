@@ -9,10 +9,10 @@ import { missingTool } from "./toolchain.ts";
 const setupMs = 240_000;
 const testMs = 180_000;
 
-/** Seconds where the usual settings take minutes. */
+/** Seconds where the usual settings take minutes; a starved client is not asked about the end that it is about to say. */
 const conf = `messageDelayLevel=1s 2s 1s 1s${" 1s".repeat(14)}
 enablePropertyFilter=true
-transactionTimeOut=1000
+transactionTimeOut=3000
 transactionCheckInterval=1000
 transactionOpBatchInterval=100
 `;

@@ -87,7 +87,7 @@ describe.skipIf((await missingTool()) !== undefined)("a store that changes hands
     async (end) => {
       // Whoever stops slowly goes on to ask: what is left for the last turn is not given up before it.
       const more = { transactionOpBatchInterval: 100, transactionCheckMax: 1_000 };
-      const conf = { transactionTimeOut: 1_000, transactionCheckInterval: 1_000, ...more };
+      const conf = { transactionTimeOut: 3_000, transactionCheckInterval: 1_000, ...more };
       const commit = 8;
       const rollback = 12;
       const committed: string[] = [];
@@ -132,7 +132,7 @@ describe.skipIf((await missingTool()) !== undefined)("a store that changes hands
         const toRollBack = await begin(name("rolled-back"));
         await finish(...toRollBack, rollback);
         for (const [halfOffset] of [toCommit, toRollBack]) {
-          await expect.poll(() => isStored(halfOffset), { timeout: 5_000, interval: 50 }).toBe(true);
+          await expect.poll(() => isStored(halfOffset), { timeout: waitMs, interval: 50 }).toBe(true);
         }
         const own = [name("left-commit"), name("left-rollback")];
         for (const body of own) await begin(body);
@@ -168,7 +168,9 @@ describe.skipIf((await missingTool()) !== undefined)("a store that changes hands
           // Once each: Apache, which may ask twice before it hears, stores what is committed twice.
           return [...new Set(messagesOf(answer).map(({ body }) => body))].sort();
         };
-        await expect.poll(seen, { message: `turn ${number}, ${owner}`, timeout: 5_000 }).toEqual([...committed].sort());
+        await expect
+          .poll(seen, { message: `turn ${number}, ${owner}`, timeout: waitMs })
+          .toEqual([...committed].sort());
         left = own;
       });
       expect(committed).toHaveLength(3 * owners.length);

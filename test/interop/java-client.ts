@@ -122,7 +122,6 @@ export interface BegunLine {
   readonly state: string;
   readonly queueId: number;
   readonly queueOffset: number;
-  readonly atMs: number;
 }
 
 /** ... and one that a broker asked about, with what it was told. */

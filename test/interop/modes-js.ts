@@ -170,8 +170,6 @@ export function javascriptModes(test: (name: string, body: () => Promise<void>) 
       const first = await collect(client(), options);
       const last = await collect(client(), { ...options, consumeFrom: "LAST_OFFSET" });
       await until(() => first.messages.length === 8 && last.consumer.queues.length === 4, "both to have begun", waitMs);
-      // Its first pull tells it where the queues end.
-      await new Promise((resolve) => setTimeout(resolve, 2_000));
       await Promise.all(upTo(8).map((n) => producer.send({ topic, body: `after ${n}` })));
       await until(() => first.messages.length >= 16 && last.messages.length >= 8, "the messages after", waitMs);
       expect(texts(first.messages)).toHaveLength(16);

@@ -12,11 +12,14 @@ import { type ClientVersion, clientVersions, missingTool } from "./toolchain.ts"
 const setupMs = 240_000;
 const testMs = 180_000;
 
-/** Sixteen retries take some seconds rather than five hours, and questions about transactions come as soon. */
+/**
+ * Sixteen retries take some seconds rather than five hours, and questions about transactions come as soon; a starved client is not asked about
+ * the end that it is about to say.
+ */
 const conf = `messageDelayLevel=1s 2s 1s 1s${" 0s".repeat(13)} 1s
 enablePropertyFilter=true
 recallMessageEnable=true
-transactionTimeOut=1000
+transactionTimeOut=3000
 transactionCheckInterval=1000
 transactionOpBatchInterval=100
 `;

@@ -81,11 +81,9 @@ describe.skipIf((await missingTool()) !== undefined)("times of delivery", () => 
                 queueId,
                 reconsumeTimes: 0,
               });
-              // The client notes the time of birth before it sends, and the time of delivery before that.
-              expect(storeTimestamp - bornTimestamp, `batch ${batch}`).toBeGreaterThanOrEqual(
-                soonestMs[batch]! - (batch === 3 ? 100 : 0),
-              );
+              // The time of delivery is noted before that of birth, and on a starved machine long before.
               if (batch === 3) expect(storeTimestamp).toBeGreaterThanOrEqual(Number(properties["TIMER_DELIVER_MS"]));
+              else expect(storeTimestamp - bornTimestamp, `batch ${batch}`).toBeGreaterThanOrEqual(soonestMs[batch]!);
               const names = ["REAL_TOPIC", "REAL_QID", "TIMER_OUT_MS", "TIMER_ENQUEUE_MS", "TIMER_DEQUEUE_MS"];
               for (const name of names)
                 expect(properties[name] !== undefined, `${name} of batch ${batch}`).toBe(isTimed);
@@ -191,7 +189,12 @@ describe.skipIf((await missingTool()) !== undefined)("times of delivery", () => 
         } else {
           const left = Math.max(...due.values()) + 2_000 - Date.now();
           if (left > 0) await new Promise((resolve) => setTimeout(resolve, left));
-          last = await all(client, "Timers");
+          const missing = async () => {
+            last = await all(client, "Timers");
+            const bodies = new Set(last.map(({ body }) => body));
+            return [...due.keys()].filter((body) => !bodies.has(body));
+          };
+          await expect.poll(missing, { timeout: 60_000 }).toEqual([]);
         }
         client.close();
         if (end === "killed") {

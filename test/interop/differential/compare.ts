@@ -46,8 +46,8 @@ async function compare(
   const compared: Compared = { requests: new Map(), equal: 0, differences: [] };
   const names = new Map<string, number>();
   for (const step of steps) {
-    if ("pauseMs" in step) {
-      await new Promise((resolve) => setTimeout(resolve, step.pauseMs));
+    if ("until" in step) {
+      await Promise.all([apache.wait(step), wasmq.wait(step)]);
       continue;
     }
     const before = names.get(nameOf(step)) ?? 0;

@@ -5,12 +5,13 @@ import { startApache } from "../apache-broker.ts";
 import type { RunningBroker } from "../running-broker.ts";
 import { startWasmq } from "../wasmq-broker.ts";
 import { wireClients } from "../wire-client.ts";
-import type { Request, Side } from "./request.ts";
+import { nameOf, type Request, type Side, type Wait } from "./request.ts";
 
 /** Longer than a held pull is looked at again by Apache (PullRequestHoldService, 5 s). */
 const answerMsMax = 8_000;
 /** Of bytes that no client sends: nothing is held for them. */
 const frameAnswerMsMax = 1_000;
+const waitMsMax = 60_000;
 const currentVersion = 513;
 const onewayBit = 2;
 const responseBit = 1;
@@ -73,6 +74,16 @@ export class Judged {
       return "closed";
     }
     return answer;
+  }
+
+  async wait({ until, holds }: Wait): Promise<void> {
+    const deadline = performance.now() + waitMsMax;
+    for (;;) {
+      const answer = await this.ask(until);
+      if (typeof answer !== "string" && holds(answer)) return;
+      if (performance.now() > deadline) throw new Error(`${this.side.name}: waited too long for ${nameOf(until)}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
 
   async close(): Promise<void> {

@@ -38,12 +38,13 @@ export interface Request {
   readonly keep?: (answer: Answer, side: Side) => void;
 }
 
-/** A pause in which both do what they do on their own: dispatching, delivering, registering. */
-export interface Pause {
-  readonly pauseMs: number;
+/** What both do on their own, dispatching, delivering and registering: each is asked until the answer is as it is to be. */
+export interface Wait {
+  readonly until: Request;
+  readonly holds: (answer: Answer) => boolean;
 }
 
-export type Step = Request | Pause;
+export type Step = Request | Wait;
 
 export function nameOf({ code, variant }: Request): string {
   return `${code} ${variant}`;

@@ -5,7 +5,7 @@ import { heartbeats, progressing, pulls, reading, together } from "./scenarios/c
 import { nameServer } from "./scenarios/name-server.ts";
 import { pops } from "./scenarios/pops.ts";
 import { recalls, sending, sends, transactions } from "./scenarios/sends.ts";
-import { setup } from "./scenarios/setup.ts";
+import { setup, stays } from "./scenarios/setup.ts";
 import { strangeFrames, unknownCodes } from "./scenarios/strange.ts";
 import { randomOf, type Template, variantsOf } from "./template.ts";
 
@@ -38,7 +38,10 @@ const scenarios: Readonly<Record<string, (random: Random) => Iterable<Step>>> = 
 export function* allSteps(seed: number, only: readonly string[] = Object.keys(scenarios)): Generator<Step> {
   const random = new Random(seed);
   yield* setup();
-  for (const name of only) yield* scenarios[name]!(random);
+  for (const name of only) {
+    yield stays;
+    yield* scenarios[name]!(random);
+  }
 }
 
 function* ofTemplates(templates: readonly Template[], random: Random, randoms = randomPerCode): Generator<Step> {

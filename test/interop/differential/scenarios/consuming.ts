@@ -1,6 +1,6 @@
 import type { Request, Step } from "../request.ts";
 import { eachOwn, f, type Template, valid, variantsOf } from "../template.ts";
-import { consumer, own, pull, queueJson, queueOf, subscription } from "./vocabulary.ts";
+import { arrived, consumer, dispatched, own, pull, queueJson, queueOf, subscription } from "./vocabulary.ts";
 
 /** What pulls ask for, one thing at a time, beside what is made wrong of each field. */
 export function* pulls(): Generator<Request> {
@@ -111,11 +111,16 @@ export function* progressing(): Generator<Step> {
     yield { ...request, code: 14, variant: `after ${request.variant}`, fields };
   }
   const groups: string[] = [];
+  /** Those of level 1, which is a second. */
+  const soon: string[] = [];
   for (const request of eachOwn(variantsOf(sendBack), "group", "Back")) {
-    groups.push(request.fields["group"] as string);
+    const group = request.fields["group"] as string;
+    groups.push(group);
+    if (/^delayLevel=(?:\+1|01)$/.test(request.variant)) soon.push(group);
     yield request;
   }
-  yield { pauseMs: 1_000 };
+  yield dispatched;
+  for (const group of soon) yield arrived(`%RETRY%${group}`, 1);
   for (const group of new Set(groups)) {
     for (const topic of [`%RETRY%${group}`, `%DLQ%${group}`]) {
       const request = valid(pull(topic, { consumerGroup: f.asItIs("Reader") }));

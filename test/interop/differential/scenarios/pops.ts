@@ -1,6 +1,6 @@
 import type { Request, Step } from "../request.ts";
 import { eachOwn, f, type Template, valid, variantsOf } from "../template.ts";
-import { encode, own, properties, queueOf, send } from "./vocabulary.ts";
+import { dispatched, encode, own, properties, queueOf, send } from "./vocabulary.ts";
 
 const pop = (group: string, given: Template["fields"] = {}): Template => ({
   code: 200_050,
@@ -41,7 +41,7 @@ export function* pops(): Generator<Step> {
   for (let i = 0; i < 8; i++) {
     yield send("Pops", `popped ${i}`, { i: properties({ UNIQ_KEY: `PO${i}`, TAGS: "AB"[i % 2]! }) });
   }
-  yield { pauseMs: 1_000 };
+  yield dispatched;
   let count = 0;
   yield* eachOwn(variantsOf(pop("Pop")), "consumerGroup", "Pop");
   for (const [variant, given] of [

@@ -3,7 +3,7 @@ import type { Random } from "../random.ts";
 import type { Request, Step } from "../request.ts";
 import { eachOwn, f, randomOf, type Template, valid, variantsOf } from "../template.ts";
 import { keepsPlace } from "./setup.ts";
-import { encode, own, properties, pull, send, sent } from "./vocabulary.ts";
+import { arrived, dispatched, encode, own, properties, pull, send, sent } from "./vocabulary.ts";
 
 /** 10 has names where 310 has letters. */
 const longNames = {
@@ -99,7 +99,8 @@ export function* sends(): Generator<Step> {
     "to a topic that is not for writing": { b: "NoWrite" },
     "to a topic that is not for reading": { b: "NoRead" },
     "to the last queue": { e: "3" },
-    "to any queue": { b: "Doubtful", e: "-1" },
+    // Whichever it is, it is empty.
+    "to any queue": { b: "AnyQueue", e: "-1" },
     "without properties": { i: "" },
     "properties that are none": { i: "a" },
     "properties without an end": { i: "a\u0001b" },
@@ -112,7 +113,8 @@ export function* sends(): Generator<Step> {
     "properties of 40000 bytes": { i: properties({ a: "x".repeat(40_000) }) },
     "with tags, keys and more": { i: properties({ TAGS: "A", KEYS: "a b c", own: "ß✓", UNIQ_KEY: "S" }) },
     "with an empty tag": { i: "TAGS\u0001\u0002" },
-    "delayed by level 1": { i: properties({ DELAY: "1", UNIQ_KEY: "D1" }) },
+    // Delivered soon, before or behind what is sent meanwhile: to a topic of its own.
+    "delayed by level 1": { b: "Delayed", i: properties({ DELAY: "1", UNIQ_KEY: "D1" }) },
     "delayed by level 18": { i: properties({ DELAY: "18" }) },
     "delayed by level 19": { i: properties({ DELAY: "19" }) },
     "delayed by level 0": { i: properties({ DELAY: "0" }) },
@@ -126,7 +128,7 @@ export function* sends(): Generator<Step> {
     "delivered at a time that is over": { i: properties({ TIMER_DELIVER_MS: "1600000000000", UNIQ_KEY: "D4" }) },
     "delivered at a time that is none": { i: properties({ TIMER_DELIVER_MS: "x" }) },
     "delivered too late": { i: properties({ TIMER_DELIVER_MS: "9000000000000" }) },
-    "by level and by seconds": { i: properties({ DELAY: "3", TIMER_DELAY_SEC: "3600" }) },
+    "by level and by seconds": { i: properties({ DELAY: "18", TIMER_DELAY_SEC: "3600" }) },
     "half, without a producer group": { b: "Trans", f: "4", i: properties({ TRAN_MSG: "true" }) },
     "half by the property alone": { b: "Trans", i: properties({ TRAN_MSG: "true", PGROUP: "Producers" }) },
     "half by the flag alone": { b: "Trans", f: "4" },
@@ -149,9 +151,11 @@ export function* sends(): Generator<Step> {
   };
   for (const [variant, fields] of Object.entries(given)) yield send("Sends", variant, fields);
   yield* batches();
-  yield { pauseMs: 1_500 };
+  yield dispatched;
+  yield arrived("Delayed", 1);
   yield* whatIsThere([
     "Sends",
+    "Delayed",
     "Batches",
     "Trans",
     "%RETRY%Group",
@@ -176,7 +180,7 @@ function* batches(): Generator<Request> {
   for (const code of [310, 320]) {
     yield ask(code, "batch", {});
     yield ask(code, "batch without properties", { i: "" });
-    yield ask(code, "batch, delayed", { i: properties({ DELAY: "3" }) });
+    yield ask(code, "batch, delayed", { i: properties({ DELAY: "18" }) });
     yield ask(code, "batch, half", { f: "4", i: properties({ TRAN_MSG: "true", PGROUP: "Producers" }) });
     yield ask(code, "batch to a retry topic", { b: "%RETRY%Group" });
     yield ask(code, "batch that says it is none", { m: "false" });
@@ -242,7 +246,7 @@ export function* transactions(): Generator<Step> {
     yield { ...request, variant: `commits what ${variant}` };
   }
   yield { ...valid(end("310 half 0")), variant: "commits once more" };
-  yield { pauseMs: 1_500 };
+  yield dispatched;
   yield* whatIsThere(["Trans", "RMQ_SYS_TRANS_HALF_TOPIC"]);
   for (const template of [
     {

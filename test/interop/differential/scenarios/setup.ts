@@ -1,6 +1,7 @@
+import { json } from "../../../lib/remoting-client.ts";
 import { nameOf, type Request, type Step } from "../request.ts";
 import { valid } from "../template.ts";
-import { consumer, properties, send, subscription } from "./vocabulary.ts";
+import { consumer, dispatched, properties, send, subscription } from "./vocabulary.ts";
 
 const heartbeat = {
   clientID: "client-1",
@@ -36,17 +37,22 @@ export const createTopic = (topic: string, given: Readonly<Record<string, string
 export const createGroup = (groupName: string, given: object = {}): Request =>
   valid({ code: 200, json: { groupName, ...given }, rest: { variant: `makes ${groupName}` } });
 
+/** Told again and again: who tells it nothing for two minutes a broker forgets. */
+export const stays: Request = {
+  ...valid({ code: 34, json: heartbeat, rest: { connection: "client" } }),
+  variant: "of a client that stays",
+};
+
 /** Topics, groups, a client that stays, and messages. */
 export function* setup(): Generator<Step> {
-  for (const topic of ["Plain", "Tagged", "Keyed", "Sends", "Batches", "Trans", "Pops", "Backs", "Locks", "Gone"]) {
-    yield createTopic(topic);
-  }
+  const topics = ["Plain", "Tagged", "Keyed", "Sends", "Delayed", "Batches", "Trans", "Pops", "Backs", "Locks", "Gone"];
+  for (const topic of topics) yield createTopic(topic);
   yield createTopic("NoRead", { perm: "2" });
   yield createTopic("NoWrite", { perm: "4" });
   for (const group of ["Group", "SqlGroup", "PopGroup", "OffsetGroup", "GoneGroup", "BackGroup"])
     yield createGroup(group);
   yield createGroup("DisabledGroup", { consumeEnable: false });
-  yield { ...valid({ code: 34, json: heartbeat, rest: { connection: "client" } }), variant: "of a client that stays" };
+  yield stays;
   for (let i = 0; i < 12; i++) {
     yield send("Plain", `plain ${i}`, { e: String(i % 4), i: properties({ UNIQ_KEY: `P${i}` }) });
     yield keepsPlace(
@@ -54,7 +60,15 @@ export function* setup(): Generator<Step> {
     );
     yield send("Keyed", `keyed ${i}`, { i: properties({ KEYS: `k${i} all`, UNIQ_KEY: `K${i}` }) });
   }
-  yield { pauseMs: 1_500 };
+  yield dispatched;
+  const registered = [...topics, "NoRead", "NoWrite", "%RETRY%Group", "%RETRY%SqlGroup"];
+  yield {
+    until: valid({ code: 206, rest: { to: "namesrv" } }),
+    holds: (answer) => {
+      const { topicList } = json(answer) as { topicList: readonly string[] };
+      return registered.every((topic) => topicList.includes(topic));
+    },
+  };
 }
 
 /** Later requests find where the message is: "id of …", "place of …" (in the log), "offset of …" (in its queue). */

@@ -1,5 +1,6 @@
-import type { Request, Side } from "../request.ts";
-import { f, type Template } from "../template.ts";
+import { json } from "../../../lib/remoting-client.ts";
+import type { Request, Side, Wait } from "../request.ts";
+import { f, type Template, valid } from "../template.ts";
 
 /*
  * What the scenarios are about, so that each knows what the others left: the topics Plain, Tagged and Keyed hold messages of the setup
@@ -110,3 +111,15 @@ export const consumer = (groupName: string, subscriptions: readonly object[]) =>
 });
 
 export const queueJson = (topic: string, queueId = 0) => ({ brokerName: "broker-a", queueId, topic });
+
+/** Until what was sent is where it is read: in its ConsumeQueue and in the index. */
+export const dispatched: Wait = {
+  until: valid({ code: 28 }),
+  holds: (answer) => (json(answer) as { table: Record<string, string> }).table["dispatchBehindBytes"] === "0",
+};
+
+/** Until so many messages are in the first queue of a topic. */
+export const arrived = (topic: string, count: number): Wait => ({
+  until: valid({ code: 30, fields: queueOf(topic) }),
+  holds: ({ fields }) => fields["offset"] === String(count),
+});

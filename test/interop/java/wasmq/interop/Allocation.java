@@ -48,8 +48,11 @@ final class Allocation {
     AllocateMessageQueueByConfig config = new AllocateMessageQueueByConfig();
     config.setMessageQueueList(producer.fetchPublishMessageQueues(scenario.name).stream().filter((queue) -> queue.getQueueId() % 2 == 1).collect(Collectors.toList()));
     List<DefaultMQPushConsumer> configured = members(scenario, "config", 1, () -> config);
+    List<MessageQueue> queues = new ArrayList<>(producer.fetchPublishMessageQueues(scenario.name));
+    queues.sort(null);
     for (Map.Entry<String, List<DefaultMQPushConsumer>> group : groups.entrySet()) {
-      scenario.until(() -> isShared(scenario, group.getValue()), "each queue at one member by " + group.getKey());
+      AllocateMessageQueueStrategy strategy = STRATEGIES.get(group.getKey()).get();
+      scenario.until(() -> isShared(scenario, group.getValue(), strategy, queues), "each queue at one member by " + group.getKey());
       List<Integer> sizes = new ArrayList<>();
       List<String> shares = new ArrayList<>();
       for (DefaultMQPushConsumer consumer : group.getValue()) {
@@ -79,13 +82,18 @@ final class Allocation {
     return members;
   }
 
-  private static boolean isShared(Scenario scenario, List<DefaultMQPushConsumer> members) {
+  /** Each queue is at one member, and at the one who gets it where all know of all: those who come later are known later. */
+  private static boolean isShared(
+      Scenario scenario, List<DefaultMQPushConsumer> members, AllocateMessageQueueStrategy strategy, List<MessageQueue> queues) {
+    List<String> ids = members.stream().map(DefaultMQPushConsumer::buildMQClientId).sorted().collect(Collectors.toList());
     Set<Integer> all = new TreeSet<>();
     int count = 0;
     for (DefaultMQPushConsumer member : members) {
-      Set<Integer> queues = queues(scenario, member);
-      all.addAll(queues);
-      count += queues.size();
+      Set<Integer> has = queues(scenario, member);
+      List<MessageQueue> gets = strategy.allocate(member.getConsumerGroup(), member.buildMQClientId(), queues, ids);
+      if (!has.equals(gets.stream().map(MessageQueue::getQueueId).collect(Collectors.toSet()))) return false;
+      all.addAll(has);
+      count += has.size();
     }
     return count == QUEUES && all.size() == QUEUES;
   }

@@ -73,7 +73,7 @@ public final class Clients {
     producer.setNamesrvAddr(nameServer);
     producer.setInstanceName(name);
     producer.setSendMsgTimeout(30_000);
-    producer.start();
+    Patient.start(producer);
     synchronized (producers) {
       nameServers.put(name, nameServer);
       producers.put(name, producer);
@@ -114,6 +114,6 @@ public final class Clients {
       }
       return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
     });
-    consumer.start();
+    Patient.start(consumer);
   }
 }

@@ -57,7 +57,7 @@ public final class Consume {
         return ConsumeConcurrentlyStatus.RECONSUME_LATER;
       });
     }
-    consumer.start();
+    Patient.start(consumer);
     new Line("started").print();
 
     // Not by interruption: the client turns that into an error of its own when it hits a request under way.

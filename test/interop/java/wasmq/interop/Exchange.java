@@ -81,7 +81,7 @@ public final class Exchange {
     producer.setNamesrvAddr(nameServer);
     producer.setInstanceName("producer" + OWN);
     producer.setSendMsgTimeout(30_000);
-    producer.start();
+    Patient.start(producer);
     transactions.setNamesrvAddr(nameServer);
     transactions.setInstanceName("transactions" + OWN);
     transactions.setSendMsgTimeout(30_000);
@@ -101,10 +101,10 @@ public final class Exchange {
         return decided || nameOf(message).startsWith("committed") ? LocalTransactionState.COMMIT_MESSAGE : LocalTransactionState.UNKNOW;
       }
     });
-    transactions.start();
+    Patient.start(transactions);
     asker.setNamesrvAddr(nameServer);
     asker.setInstanceName("asker" + OWN);
-    asker.start();
+    Patient.start(asker);
   }
 
   private void run(String[] words, int number) {
@@ -239,7 +239,7 @@ public final class Exchange {
     consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) ->
         take(name, messages.get(0), retried, context));
     try {
-      consumer.start();
+      Patient.start(consumer);
     } catch (Exception notStarted) {
       consumer.shutdown();
       throw notStarted;

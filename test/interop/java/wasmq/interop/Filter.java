@@ -51,7 +51,7 @@ public final class Filter {
     told("lite", first, () -> litePulled(args, first));
     DefaultMQPullConsumer consumer = new DefaultMQPullConsumer(args.need("group") + "-pull");
     consumer.setNamesrvAddr(args.need("namesrv"));
-    consumer.start();
+    Patient.start(consumer);
     untilVersionIsKnown(consumer, topic);
     for (Args one : all) {
       String expression = one.need("expression");
@@ -79,7 +79,7 @@ public final class Filter {
     DefaultMQProducer producer = new DefaultMQProducer("FilterProducer");
     producer.setNamesrvAddr(args.need("namesrv"));
     producer.setSendMsgTimeout(30_000);
-    producer.start();
+    Patient.start(producer);
     int index = 0;
     for (String properties : (args.need("messages") + ";last=1").split(";", -1)) {
       Message message = new Message(topic, "TagA", "m" + index++, "body".getBytes());
@@ -103,7 +103,7 @@ public final class Filter {
       return ConsumeOrderlyStatus.SUCCESS;
     });
     try {
-      consumer.start();
+      Patient.start(consumer);
       if (!seenLast.await(WAIT_S, TimeUnit.SECONDS)) throw new IllegalStateException("the last message did not come");
       return keys;
     } finally {
@@ -114,6 +114,7 @@ public final class Filter {
   private static List<String> litePulled(Args args, String expression) throws Exception {
     DefaultLitePullConsumer consumer = new DefaultLitePullConsumer(args.need("group") + "-lite");
     consumer.setNamesrvAddr(args.need("namesrv"));
+    RouteTimeout.of(consumer);
     consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
     consumer.subscribe(args.need("topic"), MessageSelector.bySql(expression));
     consumer.start();

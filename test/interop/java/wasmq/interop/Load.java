@@ -21,7 +21,7 @@ public final class Load {
     Args args = Args.of(argv);
     DefaultMQProducer producer = new DefaultMQProducer(args.or("group", "ProducerGroupName"));
     producer.setNamesrvAddr(args.need("namesrv"));
-    producer.start();
+    Patient.start(producer);
     AtomicBoolean stopping = new AtomicBoolean();
     AtomicLong failures = new AtomicLong();
     Thread[] senders = new Thread[args.intOr("threads", 4)];

@@ -27,7 +27,7 @@ public final class Probe {
     // A group of its own: a member of the group asked about would take a share of its queues, until the broker forgets it.
     DefaultMQPullConsumer consumer = new DefaultMQPullConsumer("Probe-" + group);
     consumer.setNamesrvAddr(args.need("namesrv"));
-    consumer.start();
+    Patient.start(consumer);
     try {
       for (MessageQueue queue : new TreeSet<>(consumer.fetchSubscribeMessageQueues(topic))) {
         long min = consumer.minOffset(queue);

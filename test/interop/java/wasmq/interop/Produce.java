@@ -31,7 +31,7 @@ public final class Produce {
     // The client itself refuses bodies above 4 MiB; raised, the broker is the one to answer.
     if (first.has("client-body-bytes-max")) producer.setMaxMessageSize(first.intOr("client-body-bytes-max", 0));
     if (first.has("compress-over-bytes")) producer.setCompressMsgBodyOverHowmuch(first.intOr("compress-over-bytes", 0));
-    producer.start();
+    Patient.start(producer);
     try {
       for (int batch = 0; batch < batches.size(); batch++) send(producer, batches.get(batch), batch);
     } finally {

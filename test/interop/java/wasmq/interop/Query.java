@@ -30,7 +30,7 @@ public final class Query {
     producer = new DefaultMQProducer("ProducerGroupName");
     producer.setNamesrvAddr(args.need("namesrv"));
     producer.setSendMsgTimeout(30_000);
-    producer.start();
+    Patient.start(producer);
     try {
       List<SendResult> sent = send();
       MessageExt middle = untilIndexed(sent.get(COUNT / 2));
@@ -63,20 +63,9 @@ public final class Query {
       if (i == COUNT / 2) Thread.sleep(PAUSE_MS);
       Message message = new Message(topic, i % 2 == 0 ? "TagA" : "TagB", ("m" + i).getBytes(StandardCharsets.UTF_8));
       message.setKeys(List.of("k" + i, "third" + i % 3, "all", "schlüssel-🐇"));
-      sent.add(send(message));
+      sent.add(producer.send(message));
     }
     return sent;
-  }
-
-  /** A machine that starts several JVMs at once may be slower than the 3 s that the client gives a name server. */
-  private static SendResult send(Message message) throws Exception {
-    for (int tries = 1; ; tries++) {
-      try {
-        return producer.send(message);
-      } catch (IllegalStateException noRoute) {
-        if (tries == 10) throw noRoute;
-      }
-    }
   }
 
   /** Apache indexes a message some time after it has answered: the last one is waited for. */

@@ -39,14 +39,18 @@ final class Retries {
     consumer.subscribe(scenario.name, "*");
     consumer.setMaxReconsumeTimes(2);
     consumer.setSuspendCurrentQueueTimeMillis(100);
+    AtomicInteger behind = new AtomicInteger();
     consumer.registerMessageListener((MessageListenerOrderly) (messages, context) -> {
       for (MessageExt message : messages) {
         scenario.told("try").put("who", "orderly").put("body", Scenario.text(message)).put("reconsumeTimes", message.getReconsumeTimes()).print();
       }
-      return Scenario.text(messages.get(0)).equals("poison") ? ConsumeOrderlyStatus.SUSPEND_CURRENT_QUEUE_A_MOMENT : ConsumeOrderlyStatus.SUCCESS;
+      if (Scenario.text(messages.get(0)).equals("poison")) return ConsumeOrderlyStatus.SUSPEND_CURRENT_QUEUE_A_MOMENT;
+      behind.incrementAndGet();
+      return ConsumeOrderlyStatus.SUCCESS;
     });
     consumer.start();
     untilDead(scenario, scenario.name);
+    scenario.until(() -> behind.get() > 0, "the message behind");
   }
 
   private static void fail(Scenario scenario, String who, String group, int maxReconsumeTimes, int delayLevel) throws Exception {

@@ -50,7 +50,7 @@ final class Scenario {
     configure(producer);
     // A machine that starts several JVMs at once may be slower than the 3 s that the client gives a send.
     producer.setSendMsgTimeout(30_000);
-    producer.start();
+    Patient.start(producer);
     closings.add(producer::shutdown);
     return producer;
   }
@@ -69,6 +69,7 @@ final class Scenario {
 
   <C extends ClientConfig> C configure(C client) {
     client.setNamesrvAddr(namesrv);
+    RouteTimeout.of(client);
     // A broker knows clients by this and their address: programs that run at once are not to be taken for each other.
     client.setInstanceName("modes-" + ProcessHandle.current().pid() + "-" + INSTANCES.getAndIncrement());
     client.setPollNameServerInterval(1_000);

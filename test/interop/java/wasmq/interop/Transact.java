@@ -87,7 +87,7 @@ public final class Transact {
         return state;
       }
     });
-    producer.start();
+    Patient.start(producer);
     producers.put(name, producer);
   }
 
@@ -98,8 +98,7 @@ public final class Transact {
     TransactionSendResult result = producers.get(words[1]).sendMessageInTransaction(message, outcome);
     new Line("begun").put("keys", words[4]).put("status", result.getSendStatus().name()).put("msgId", result.getMsgId())
         .put("transactionId", result.getTransactionId()).put("state", result.getLocalTransactionState().name())
-        .put("queueId", result.getMessageQueue().getQueueId()).put("queueOffset", result.getQueueOffset())
-        .put("atMs", System.currentTimeMillis()).print();
+        .put("queueId", result.getMessageQueue().getQueueId()).put("queueOffset", result.getQueueOffset()).print();
   }
 
   private static void consume(String topic, String group) throws Exception {
@@ -112,7 +111,7 @@ public final class Transact {
       for (MessageExt message : messages) new Line("message").put("result", "succeeds").message(message).print();
       return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
     });
-    consumer.start();
+    Patient.start(consumer);
     consumers.add(consumer);
   }
 }

@@ -9,7 +9,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
+import org.apache.rocketmq.client.ClientConfig;
 import org.apache.rocketmq.spring.core.RocketMQTemplate;
+import org.springframework.beans.factory.config.BeanPostProcessor;
 import org.springframework.boot.Banner;
 import org.springframework.boot.SpringBootConfiguration;
 import org.springframework.boot.WebApplicationType;
@@ -27,6 +29,18 @@ final class Scenario {
   @SpringBootConfiguration
   @EnableAutoConfiguration
   static class Application {}
+
+  /**
+   * A machine that starts several JVMs at once may be slower than the 3 s that a client gives a name server to tell a route: a send ends
+   * then with an IllegalStateException.
+   */
+  private static final class Patience implements BeanPostProcessor {
+    @Override
+    public Object postProcessBeforeInitialization(Object bean, String name) {
+      if (bean instanceof ClientConfig) ((ClientConfig) bean).setMqClientApiTimeout(Prompt.TIMEOUT_MS);
+      return bean;
+    }
+  }
 
   private static final long WAIT_MS = 90_000;
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -57,7 +71,10 @@ final class Scenario {
         .bannerMode(Banner.Mode.OFF)
         .registerShutdownHook(false)
         .properties(all)
-        .initializers(context -> context.getBeanFactory().registerSingleton("scenario", this))
+        .initializers(context -> {
+          context.getBeanFactory().registerSingleton("scenario", this);
+          context.getBeanFactory().addBeanPostProcessor(new Patience());
+        })
         .run();
     applications.add(application);
     return application;

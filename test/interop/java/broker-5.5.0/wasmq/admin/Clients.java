@@ -9,8 +9,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
-import org.apache.rocketmq.client.consumer.store.ReadOffsetType;
+import org.apache.rocketmq.client.exception.OffsetNotFoundException;
 import org.apache.rocketmq.client.impl.consumer.DefaultMQPushConsumerImpl;
+import org.apache.rocketmq.client.impl.factory.MQClientInstance;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
@@ -18,11 +19,15 @@ import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
 import org.apache.rocketmq.remoting.protocol.body.ConsumeMessageDirectlyResult;
+import org.apache.rocketmq.remoting.protocol.header.QueryConsumerOffsetRequestHeader;
 import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 import org.apache.rocketmq.tools.admin.api.MessageTrack;
 
 /** A producer and consumers that are online while commands run, and what administrators' programs call besides. */
 final class Clients implements AutoCloseable {
+    /** Of a machine that starts several JVMs at once. */
+    private static final int TIMEOUT_MS = 30_000;
+
     private DefaultMQProducer producer;
     private DefaultMQPushConsumer consumer;
     private String topic;
@@ -62,6 +67,7 @@ final class Clients implements AutoCloseable {
         if (producer == null) {
             producer = new DefaultMQProducer("Producers");
             producer.setNamesrvAddr(namesrv);
+            producer.setMqClientApiTimeout(TIMEOUT_MS);
             producer.setInstanceName("producer");
             producer.start();
         }
@@ -69,7 +75,7 @@ final class Clients implements AutoCloseable {
         queues.sort(null);
         for (int i = 0; i < count; i++) {
             Message message = new Message(topic, i % 2 == 0 ? "TagA" : "TagB", "key" + i, ("m" + i).getBytes(StandardCharsets.UTF_8));
-            SendResult sent = producer.send(message, queues.get(i % queues.size()), 10_000);
+            SendResult sent = producer.send(message, queues.get(i % queues.size()), TIMEOUT_MS);
             out.println(sent.getMsgId() + " " + sent.getOffsetMsgId());
         }
         producer.getDefaultMQProducerImpl().getMqClientFactory().sendHeartbeatToAllBrokerWithLock();
@@ -79,6 +85,7 @@ final class Clients implements AutoCloseable {
     private void consume(String namesrv, String group, String topic, int count) throws Exception {
         consumer = new DefaultMQPushConsumer(group);
         consumer.setNamesrvAddr(namesrv);
+        consumer.setMqClientApiTimeout(TIMEOUT_MS);
         consumer.setInstanceName("consumer");
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.subscribe(topic, "TagA || TagB");
@@ -106,7 +113,8 @@ final class Clients implements AutoCloseable {
 
     /**
      * Ends when the broker knows that all of the topic is consumed, and goes on knowing it: a pull, or the client's timer, may have read an
-     * offset before the last messages were consumed, and commit it later.
+     * offset before the last messages were consumed, and commit it later. The broker is asked on the wire: the client's offset store would
+     * put its answer into the table from which it commits.
      */
     private void untilCommitted() throws Exception {
         long end = System.currentTimeMillis() + 60_000;
@@ -117,7 +125,7 @@ final class Clients implements AutoCloseable {
             Set<MessageQueue> queues = consumer.fetchSubscribeMessageQueues(topic);
             boolean isKnown = true;
             for (MessageQueue queue : queues) {
-                isKnown &= impl.getOffsetStore().readOffset(queue, ReadOffsetType.READ_FROM_STORE) == consumer.maxOffset(queue);
+                isKnown &= committed(impl.getmQClientFactory(), queue) == consumer.maxOffset(queue);
             }
             looks = isKnown ? looks + 1 : 0;
             if (looks == 4) {
@@ -127,6 +135,19 @@ final class Clients implements AutoCloseable {
                 throw new IllegalStateException("the broker does not know how far " + queues + " are");
             }
             Thread.sleep(250);
+        }
+    }
+
+    /** -1 for none. */
+    private long committed(MQClientInstance client, MessageQueue queue) throws Exception {
+        QueryConsumerOffsetRequestHeader header = new QueryConsumerOffsetRequestHeader();
+        header.setConsumerGroup(consumer.getConsumerGroup());
+        header.setTopic(queue.getTopic());
+        header.setQueueId(queue.getQueueId());
+        try {
+            return client.getMQClientAPIImpl().queryConsumerOffset(client.findBrokerAddressInPublish(queue.getBrokerName()), header, TIMEOUT_MS);
+        } catch (OffsetNotFoundException none) {
+            return -1;
         }
     }
 

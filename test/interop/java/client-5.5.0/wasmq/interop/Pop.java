@@ -55,7 +55,7 @@ public final class Pop {
     producer = new DefaultMQProducer("PopProducer");
     producer.setNamesrvAddr(namesrv);
     producer.setSendMsgTimeout((int) TIMEOUT_MS);
-    producer.start();
+    Patient.start(producer);
     BufferedReader input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     int number = 0;
     for (String line = input.readLine(); line != null; line = input.readLine()) {
@@ -127,7 +127,7 @@ public final class Pop {
       }
       return ok ? ConsumeConcurrentlyStatus.CONSUME_SUCCESS : ConsumeConcurrentlyStatus.RECONSUME_LATER;
     });
-    consumer.start();
+    Patient.start(consumer);
     consumers.add(consumer);
   }
 
