@@ -58,11 +58,12 @@ export class Judged {
     const connection = await this.#connection(request);
     const opaque = ++this.#opaque;
     const exchanged = connection.exchange(opaque, request.frame?.(opaque) ?? frameFor(request, opaque, this.side));
-    if (request.isOneway === true) {
-      // Answered on the same connection by the same broker, later than what came before it would have been.
-      const probe = ++this.#opaque;
-      const to = request.to === "broker" ? { code: 305 } : { code: 106 };
-      await connection.exchange(probe, frameFor({ ...request, ...to, fields: {}, isOneway: false }, probe, this.side));
+    // Answered on the same connection by the same broker, later than what came before it would have been.
+    if (request.isOneway === true) await this.#probe(request, connection);
+    if (request.frame !== undefined) {
+      // Who has answered this has had the time for those bytes, too, however starved it is.
+      const { frame: _, ...other } = request;
+      await this.#probe(other, await this.#connection(other));
     }
     const answer = await within(
       exchanged,
@@ -89,6 +90,12 @@ export class Judged {
   async close(): Promise<void> {
     for (const connection of this.#connections.values()) connection.close();
     await this.#broker.close();
+  }
+
+  async #probe(request: Request, connection: RemotingClient): Promise<void> {
+    const opaque = ++this.#opaque;
+    const asked = { ...request, code: request.to === "broker" ? 305 : 106, fields: {}, isOneway: false };
+    await connection.exchange(opaque, frameFor(asked, opaque, this.side));
   }
 
   async #connection(request: Request): Promise<RemotingClient> {
