@@ -59,6 +59,18 @@ export function describePops(start: Start): void {
       expect(await take()).toEqual([]);
     });
 
+    test("pops of a group that look at its queues at one time wait, and keep nobody else waiting", async () => {
+      await client.send("T", "m", { queueId: 3 });
+      await take();
+      for (let count = 2; count <= 7; count++) {
+        const waiting = Array.from({ length: count }, (_, i) =>
+          take({ pollMs: 1_000, queueId: i % 3 === 2 ? i % 4 : -1 }),
+        );
+        expect(await client.send("T", `m${count}`, { queueId: count % 4 })).toMatchObject({ code: 0 });
+        expect(bodies((await Promise.all(waiting)).flat())).toEqual([`m${count}`]);
+      }
+    });
+
     test("what is not acknowledged in time comes again, counted, with the topic that was asked for", async () => {
       await client.send("T", "m", { properties: { TAGS: "A" } });
       const startedAt = Date.now();

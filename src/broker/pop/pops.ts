@@ -256,7 +256,11 @@ export class Pops {
     this.#locked.set(key, lock);
     const unlock = (): void => {
       this.#locked.delete(key);
-      if (lock.isMissed) this.freed(pop.topic, pop.group, queue.queueId);
+      // With nothing left in it they would only look at it, one after the other, for ever.
+      if (!lock.isMissed || this.#queues.rest(pop.group, queue) === 0) return;
+      // Those of the retry topic come with whichever queue is asked for.
+      if (popRetryFlagOf(queue.topic) === 0) this.freed(pop.topic, pop.group, queue.queueId);
+      else this.arrived(queue.topic, queue.queueId);
     };
     let isKept: Promise<void> | undefined;
     try {
