@@ -115,7 +115,9 @@ export class TimerFiles {
     const waiting: Waiting[] = [];
     for (let position = this.#wheel.last(timeMs); position >= 0; ) {
       const unit = await this.#log.unitAt(position);
-      if (unit === undefined) {
+      // One of another slot, which damaged bytes lead to, would come at another time than its own.
+      const slotMs = unit === undefined ? undefined : this.#slotOf(unit.writeTime + unit.delay);
+      if (unit === undefined || slotMs !== this.#slotOf(timeMs)) {
         this.#telemetry.log("error", "a unit of the timer log is missing: what was in its slot before it is lost", {
           ...{ slotMs: timeMs, position },
         });
@@ -127,6 +129,10 @@ export class TimerFiles {
       position = previous < position ? previous : -1;
     }
     return waiting.reverse();
+  }
+
+  #slotOf(timeMs: number): number {
+    return Math.floor(timeMs / this.#precisionMs);
   }
 
   /** A slot, the earliest one, is done with. */

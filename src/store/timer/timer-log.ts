@@ -108,6 +108,8 @@ export class TimerLog {
         for (; ; inBlock += unitBytes) {
           const unit = this.#formats.unitAt(inBlock);
           if (unit === undefined) break;
+          // Torn by a loss of power: its end is missing, and with it what its slot would be.
+          if (unit !== "blank" && unit.recordSize <= 0) break;
           if (unit === "blank") {
             inBlock = -1;
             break;
