@@ -276,6 +276,22 @@ test("a file of the timer log that power left without its size is made again", a
   await host.start();
 });
 
+test("a unit of the timer log whose end power took brings nothing early", async () => {
+  const host = await started();
+  await host.send("m", { TIMER_DELAY_MS: "60000" });
+  await host.time.pass(5_000);
+  await host.kill();
+  // Its size and where the one before it in its slot stands, and nothing else.
+  const torn = new Uint8Array(12);
+  new DataView(torn.buffer).setInt32(0, 52);
+  host.storage.write([{ file: host.storage.list("timerlog")[0]!.name, at: 52, bytes: torn }]);
+  await host.start();
+  await host.time.pass(50_000);
+  expect(await host.all()).toEqual([]);
+  await host.time.pass(7_000);
+  expect((await host.all()).map(({ body }) => body)).toEqual(["m"]);
+});
+
 test("what is popped in order is told once its group is kept: a crash would make it nobody's", async () => {
   const host = await started();
   await host.client.send("T", "m");
