@@ -1,6 +1,7 @@
 /** Timer messages on a virtual clock: the wheel, its files beside a naive twin's and beside Apache's, crashes at any moment. */
 import { afterEach, describe, expect, test } from "vitest";
 import { loadCoreModule } from "#core-wasm";
+import { batchAckTag } from "../../src/broker/pop/check-point.ts";
 import type { BrokerRules } from "../../src/broker/settings.ts";
 import { MemoryLogStorage } from "../../src/hosts/memory/log-storage.ts";
 import type { LogStorage } from "../../src/ports/log-storage.ts";
@@ -274,6 +275,25 @@ test("a file of the timer log that power left without its size is made again", a
   await expect(host.start()).rejects.toMatchObject({ code: "STORE_UNREADABLE" });
   host.storage.delete("timerlog/strange");
   await host.start();
+});
+
+test("a popped message is kept once more before it is noted that it came again: power may leave the end of a write alone", async () => {
+  const host = await started();
+  await host.client.send("T", "popped");
+  const taken = await pop(host.client, "G", "T", { invisibleMs: 10_000, bornMs: host.time.nowMs });
+  expect(poppedOf("G", succeeded(taken))).toHaveLength(1);
+  const written: string[] = [];
+  const write = host.storage.write.bind(host.storage);
+  host.storage.write = (writes) => {
+    const ofLog = writes.filter(({ file }) => file.startsWith("commitlog/"));
+    written.push(ofLog.map(({ bytes }) => new TextDecoder("latin1").decode(bytes)).join());
+    return write(writes);
+  };
+  await host.time.pass(30_000);
+  const copy = written.findIndex((bytes) => bytes.includes("%RETRY%G_T") && bytes.includes("popped"));
+  const word = written.findIndex((bytes) => bytes.includes(`TAGS\u0001${batchAckTag}\u0002`));
+  expect(copy).toBeGreaterThan(-1);
+  expect(word).toBeGreaterThan(copy);
 });
 
 test("a unit of the timer log whose end power took brings nothing early", async () => {

@@ -246,7 +246,10 @@ export class Revival {
     }
   }
 
-  /** In one go with the word that it is done, so that they are kept together: nothing brings the messages a second time. */
+  /**
+   * The word that it is done comes once they are kept: of what is written in one go a loss of power may leave the end alone, and the messages would
+   * never come. A crash in between brings them a second time.
+   */
   async #putAll(
     messages: readonly DecodedRecord[],
     retryTopic: Topic,
@@ -265,16 +268,10 @@ export class Revival {
     } catch (error) {
       refusal = error;
     }
-    try {
-      if (put.length > 0) {
-        underWay.push(kept((listener) => this.#log.revived({ ...check, offsets: put }, reviveQueue, listener)));
-      }
-    } catch (error) {
-      // Those that are put are on their way all the same: what becomes of them is waited for.
-      refusal ??= error;
-    }
+    // Those that are put are on their way whatever was refused: what becomes of them is waited for.
     await Promise.all(underWay);
     for (const offset of put) settled.add(offset);
+    if (put.length > 0) await kept((listener) => this.#log.revived({ ...check, offsets: put }, reviveQueue, listener));
     if (refusal !== undefined) throw refusal;
   }
 
