@@ -200,6 +200,15 @@ export function describeInnerBatches(start: Start): void {
       expect(again.sort()).toEqual(["a", "b", "c"]);
     });
 
+    test("a popped batch stays its consumer's over a kill", async () => {
+      await sendBatch(client, ["a", "b", "c"]);
+      expect(poppedOf("G", succeeded(await pop(client, "G", topic)))).toHaveLength(1);
+      const again = await killed(broker);
+      await sendBatch(again, ["d"]);
+      const others = poppedOf("G", succeeded(await pop(again, "G", topic)));
+      expect(others.map(({ queueOffset }) => queueOffset)).toEqual([3]);
+    });
+
     test("in order the batch behind an acknowledged one is next", async () => {
       await sendBatch(client, ["a", "b", "c"]);
       await sendBatch(client, ["d", "e"]);

@@ -148,7 +148,8 @@ export class ReviveLog {
     if (last === undefined || found === undefined || !hasQueue(found.config, queueId)) return;
     const known = this.#offsets.find(group, topic, queueId) ?? 0;
     const { maxOffset } = this.#store.range(topic, queueId);
-    if (last >= known && last < maxOffset) this.#offsets.commit(group, topic, queueId, last + 1);
+    const next = await this.#store.behindRecord(topic, queueId, last + 1);
+    if (last >= known && last < maxOffset) this.#offsets.commit(group, topic, queueId, next);
     this.#offsets.commit(reviveGroup, timerTopic, 0, timerOffset + 1);
   }
 
