@@ -114,6 +114,7 @@ describe("a stopped store", () => {
       autoCreateTopicEnable: "true",
       mappedFileSizeCommitLog: "65536",
       mappedFileSizeConsumeQueue: "2000",
+      mapperFileSizeBatchConsumeQueue: "13800000",
       maxHashSlotNum: "5000000",
       maxIndexNum: "400",
       maxMessageSize: "4194304",

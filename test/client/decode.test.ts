@@ -65,7 +65,8 @@ test("IPv6 hosts, long topics, properties without their last separator", () => {
 });
 
 test("records of all shapes are read as the model wrote them", () => {
-  const plain = recordArbitrary.map((model) => ({ ...model, sysFlag: model.sysFlag & ~1 }));
+  // Neither compressed nor batches in one record.
+  const plain = recordArbitrary.map((model) => ({ ...model, sysFlag: model.sysFlag & ~0xc1 }));
   fc.assert(
     fc.property(fc.array(plain, { maxLength: 4 }), (models) => {
       const written = models.flatMap((model) => {
