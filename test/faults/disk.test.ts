@@ -442,9 +442,10 @@ test.skipIf(process.getuid?.() !== 0 || process.platform !== "linux")(
     const ledger = new Ledger();
     const senders = load(ledger, clients, "T");
     await until(() => senders.refused.length > 50, "a full disk");
-    const codes = new Set(senders.refused.map(({ code }) => code));
-    expect([...codes]).toEqual([14]);
-    expect(senders.refused[0]!.remark).toMatch(/the disk is full: ENOSPC: no space left on device, write '.*commitlog/);
+    // A machine that is busy with something else may be told to be so (SYSTEM_BUSY).
+    const refused = senders.refused.filter(({ code }) => code !== 2);
+    expect([...new Set(refused.map(({ code }) => code))]).toEqual([14]);
+    expect(refused[0]!.remark).toMatch(/the disk is full: ENOSPC: no space left on device, write '.*commitlog/);
     expect(broker.output).toMatch(/ERROR the store takes no messages: the disk is full: ENOSPC/);
     expect(await ledger.missing(clients[0]!)).toEqual([]);
     const acked = ledger.acked;
