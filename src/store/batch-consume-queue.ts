@@ -193,8 +193,7 @@ export class BatchConsumeQueue implements Queue {
     const index = await this.#firstBehind(offset);
     const unit = await this.#unit(index);
     if (unit === undefined) return;
-    const end = this.#files.end;
-    if ((index + 1) * batchUnitBytes === end) this.physicalEnd = physicalOffset + size;
+    if ((index + 1) * batchUnitBytes === this.#files.end) this.physicalEnd = physicalOffset + size;
     await this.#files.correct(index * batchUnitBytes, encode({ ...unit, physicalOffset, size, tagsHigh, tagsLow }));
   }
 

@@ -13,6 +13,7 @@ export const innerBatchMessagesMax = 32_767;
 /** How many messages there are, and the queue offset of the first (MessageConst.PROPERTY_INNER_NUM, PROPERTY_INNER_BASE). */
 const countProperty = "INNER_NUM";
 const baseProperty = "INNER_BASE";
+const counted = new RegExp(`(?:^|\u0002)${countProperty}\u0001(\\d{1,5})(?:\u0002|$)`);
 
 /** The properties that such a record gets, with what ends the one before them. */
 export function innerBatchProperties(messages: number, queueOffset: number): string {
@@ -22,8 +23,7 @@ export function innerBatchProperties(messages: number, queueOffset: number): str
 /** How many messages the properties of such a record speak of; undefined for none that can be. */
 export function messagesOfBatch(properties: string | Uint8Array): number | undefined {
   const text = typeof properties === "string" ? properties : decodeUtf8(properties);
-  const said = new RegExp(`(?:^|\u0002)${countProperty}\u0001(\\d{1,5})(?:\u0002|$)`).exec(text);
-  const messages = Number(said?.[1] ?? 0);
+  const messages = Number(counted.exec(text)?.[1] ?? 0);
   return messages > 0 && messages <= innerBatchMessagesMax ? messages : undefined;
 }
 
